@@ -1,0 +1,1 @@
+create table visits (code text primary key, n int not null);

@@ -1,0 +1,213 @@
+/**
+ * Every error code of Holdfast, in one table: the outcome it usually stands for, whether trying again can
+ * ever help, and what it means. `docs/errors.md` lists the same codes; a test keeps the two equal.
+ *
+ * Codes are stable: programs match on them. A code is never reused for another meaning.
+ */
+import type { Outcome } from "./outcome.ts";
+
+export interface ErrorCodeFacts {
+  readonly outcome: Outcome;
+  /** The same call would fail the same way: never retried. */
+  readonly permanent: boolean;
+  readonly summary: string;
+}
+
+export const errorCodes = {
+  HOLDFAST_UNBOUND: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A handle was used outside a running system.",
+  },
+  HOLDFAST_OPTIONS_INVALID: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Options of a declaration are wrong; all problems are listed.",
+  },
+  HOLDFAST_SYSTEM_INVALID: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The system cannot start as declared; all problems are listed.",
+  },
+  HOLDFAST_INPUT_INVALID: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A value given by a caller does not fit; the field is named.",
+  },
+  HOLDFAST_DEADLINE: { outcome: "unknown", permanent: true, summary: "The call's deadline passed." },
+  HOLDFAST_ABORTED: { outcome: "unknown", permanent: true, summary: "The caller gave the call up." },
+  HOLDFAST_OVERLOADED: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "A bounded queue or pool is full; the call was refused before it began.",
+  },
+  HOLDFAST_UNAVAILABLE: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "What the call needs cannot be reached; nothing was sent.",
+  },
+  HOLDFAST_CONNECTION_LOST: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "The connection broke after the call was sent.",
+  },
+  HOLDFAST_HANDLER_FAILED: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "The handler of a service threw; it may have applied something before.",
+  },
+  HOLDFAST_ATTEMPT_TIMEOUT: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "One attempt took longer than an attempt may; the call itself still has time.",
+  },
+  HOLDFAST_RETRIES_EXHAUSTED: {
+    outcome: "unknown",
+    permanent: true,
+    summary: "Trying again would have been safe, but attempts, budget or time had run out.",
+  },
+  HOLDFAST_CLOCK_ROLLBACK: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "The wall clock went back further than a Snowflake generator may wait for.",
+  },
+  HOLDFAST_CLOCK_SKEW: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A peer's timestamp is too far ahead of the local clock; it was not taken over.",
+  },
+  HOLDFAST_USAGE: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The command was called with an unknown verb, flag or value.",
+  },
+  HOLDFAST_ALREADY_RUNNING: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A supervisor of this project is running already; its process id is named.",
+  },
+  HOLDFAST_NOT_RUNNING: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "No supervisor of this project is running.",
+  },
+  HOLDFAST_PORT_IN_USE: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Another program listens on the port that the gateway should have.",
+  },
+  HOLDFAST_CONNECTION_BUDGET: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The processes of the system need more Postgres connections than the servers allow.",
+  },
+  HOLDFAST_START_FAILED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The system could not be started; everything that had been started was stopped again.",
+  },
+  HOLDFAST_POSTGRES_BINARIES: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The embedded Postgres binaries are missing, cannot run here or cannot be made reachable.",
+  },
+  HOLDFAST_POSTGRES_OS_USER: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Postgres refuses to run as root, and no ordinary operating-system user could be found or made.",
+  },
+  HOLDFAST_POSTGRES_START: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "An embedded Postgres server did not start; its last log lines are in the message.",
+  },
+  HOLDFAST_POSTGRES_PORT_TAKEN: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "An embedded Postgres server's port is used by another program.",
+  },
+  HOLDFAST_POSTGRES_SHARED_MEMORY: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The operating system gave an embedded Postgres server no shared memory or semaphores.",
+  },
+  HOLDFAST_POSTGRES_VERSION: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A data directory was made by another major version of Postgres.",
+  },
+  HOLDFAST_POSTGRES_IN_USE: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Another living process runs the embedded Postgres servers of this directory.",
+  },
+  HOLDFAST_DISK_FULL: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "No space is left on the disk that a server's data lies on.",
+  },
+  HOLDFAST_SQL_CONFLICT: {
+    outcome: "not-applied",
+    permanent: true,
+    summary:
+      "A constraint refused the statement (unique, foreign key, check …); `data.sqlstate` and `data.constraint` say which.",
+  },
+  HOLDFAST_SQL_ERROR: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Postgres refused a statement; `data.sqlstate` says why, and its transaction was rolled back.",
+  },
+  HOLDFAST_SQL_RETRY: {
+    outcome: "not-applied",
+    permanent: false,
+    summary:
+      "Postgres gave a transaction up for another (serialization failure, deadlock, recovery conflict).",
+  },
+  HOLDFAST_TX_ENDED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The `sql` or `tx` of a read or write was used after that read or write had ended.",
+  },
+  HOLDFAST_TX_CONTROL: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A statement tried to begin or end a transaction inside one that the framework holds.",
+  },
+  HOLDFAST_OUTCOME_UNKNOWN: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "A COMMIT had no answer and could not be settled in time; it may have been applied.",
+  },
+  HOLDFAST_IDEMPOTENCY_MISMATCH: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "An idempotency key came again with a different request.",
+  },
+  HOLDFAST_IDEMPOTENCY_RESULT: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The result of a write with an idempotency key cannot be kept: not JSON, or too large.",
+  },
+  HOLDFAST_MIGRATION_INVALID: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The migrations folder is wrong (names, gaps, duplicates); all problems are listed.",
+  },
+  HOLDFAST_MIGRATION_CHANGED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A migration file that was applied before has changed or is gone.",
+  },
+  HOLDFAST_MIGRATION_FAILED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The SQL of a migration failed on a shard; nothing of that file was applied there.",
+  },
+  HOLDFAST_FENCED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The holder's claim has passed to another: its epoch or fencing token is too old.",
+  },
+} as const satisfies Record<string, ErrorCodeFacts>;
+
+export type ErrorCode = keyof typeof errorCodes;

@@ -1,0 +1,106 @@
+/** `holdfast load`: open-loop load on a running system, as its load.ts describes it. */
+import { HoldfastError } from "../call/index.ts";
+import { systemClock } from "../clock/index.ts";
+import {
+  loadTarget,
+  progressLine,
+  readLoadPlan,
+  reportLines,
+  runLoad,
+  runLoadDefaults,
+} from "../load/index.ts";
+import { findSystemFile } from "../runtime/project.ts";
+import { type Command, exitCodes } from "./command.ts";
+import { wholeNumber } from "./parse.ts";
+
+const defaultUrl = "http://127.0.0.1:4000";
+const defaultDuration = "10s";
+
+export const loadCommand: Command = {
+  name: "load",
+  summary: "Put load on a running system and show its latencies, as its load.ts describes it.",
+  argument: "[SYSTEM]",
+  positionals: 1,
+  options: {
+    rate: { type: "string", value: "N", help: "Arrivals a second. Default: the plan's, or 200." },
+    duration: {
+      type: "string",
+      value: "TIME",
+      help: `Such as 30s, 5m or 500ms. Default: ${defaultDuration}.`,
+    },
+    url: { type: "string", value: "URL", help: `Where the system is. Default: ${defaultUrl}.` },
+    seed: { type: "string", value: "N", help: "Seed of arrivals, mix and keys. Default: the plan's, or 1." },
+    "max-in-flight": {
+      type: "string",
+      value: "N",
+      help: `Most requests without an answer; arrivals beyond are counted as dropped. Default: ${runLoadDefaults.maxInFlight}.`,
+    },
+    uniform: { type: "boolean", help: "Evenly spaced arrivals instead of independent ones (Poisson)." },
+    "allow-remote": { type: "boolean", help: "Allow a URL that is not on this machine." },
+    json: { type: "boolean", help: "Print one JSON object." },
+  },
+  details: [
+    "SYSTEM is a folder with a system.ts and a load.ts. Default: the current folder.",
+    "Requests arrive independently of the answers, and latency counts from the intended arrival: a system that",
+    "stands still is seen standing still. Exit code 0 when every arrival was sent and answered as expected, 1",
+    "when some were not, 130 when Ctrl-C ended it early.",
+  ].join("\n"),
+  async run({ values, positionals, io }) {
+    const text = (name: string) => (typeof values[name] === "string" ? values[name] : undefined);
+    const whole = (name: string, min: number, max: number) => {
+      const value = text(name);
+      return value === undefined ? undefined : wholeNumber(name, value, min, max);
+    };
+    const rate = text("rate");
+    const ratePerSecond = rate === undefined ? undefined : parseRate(rate);
+    const seed = whole("seed", 0, Number.MAX_SAFE_INTEGER - 2);
+    const maxInFlight = whole("max-in-flight", 1, 100_000);
+    const durationMs = parseDuration(text("duration") ?? defaultDuration);
+    const target = loadTarget(text("url") ?? defaultUrl, values["allow-remote"] === true);
+    const plan = await readLoadPlan(findSystemFile(positionals[0] ?? io.cwd, io.cwd));
+
+    const interrupt = new AbortController();
+    const stop = () => interrupt.abort();
+    process.once("SIGINT", stop);
+    try {
+      const report = await runLoad({
+        plan,
+        target,
+        clock: systemClock,
+        durationMs,
+        signal: interrupt.signal,
+        ...(ratePerSecond === undefined ? {} : { ratePerSecond }),
+        ...(seed === undefined ? {} : { seed }),
+        ...(maxInFlight === undefined ? {} : { maxInFlight }),
+        ...(values.uniform === true ? { arrivals: "uniform" as const } : {}),
+        onSecond: (progress) => io.err(progressLine(progress)),
+      });
+      if (values.json === true) io.out(JSON.stringify(report));
+      else for (const line of reportLines(report)) io.out(line);
+      if (interrupt.signal.aborted) return exitCodes.interrupted;
+      return report.failed + report.dropped > 0 ? exitCodes.failed : exitCodes.ok;
+    } finally {
+      process.off("SIGINT", stop);
+    }
+  },
+};
+
+function parseRate(text: string): number {
+  const rate = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && rate > 0 && rate <= 1_000_000) return rate;
+  throw new HoldfastError(
+    "HOLDFAST_USAGE",
+    `--rate should be a number of requests a second above 0, up to 1000000, got ${JSON.stringify(text)}.`,
+  );
+}
+
+/** `500ms`, `30s`, `5m`, `1h`, or seconds without a unit. */
+function parseDuration(text: string): number {
+  const [, amount, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
+  const ms = Number(amount) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as "s"];
+  if (ms > 0) return ms;
+  throw new HoldfastError(
+    "HOLDFAST_USAGE",
+    `--duration should be a time such as 30s, 5m or 500ms, got ${JSON.stringify(text)}.`,
+  );
+}

@@ -1,0 +1,79 @@
+/** `holdfast status`: what runs, where, since when, and what went wrong last. */
+import { askControl } from "../runtime/control.ts";
+import { findProject } from "../runtime/project.ts";
+import type { PartInstanceStatus, ServerStatus, SystemStatus } from "../runtime/status.ts";
+import { type Command, exitCodes } from "./command.ts";
+import { requireSupervisor } from "./require-supervisor.ts";
+import { duration, size, textTable } from "./table.ts";
+
+export const statusCommand: Command = {
+  name: "status",
+  summary: "Show what runs: every process with its state, id, port, restarts and last error.",
+  positionals: 0,
+  options: { json: { type: "boolean", help: "Print one JSON object." } },
+  async run({ values, io }) {
+    const record = await requireSupervisor(findProject(io.cwd));
+    const status = (await askControl(record.socket, "GET", "/status")) as SystemStatus;
+    if (values.json) io.out(JSON.stringify(status));
+    else for (const line of statusLines(status)) io.out(line);
+    return exitCodes.ok;
+  },
+};
+
+export function statusLines(status: SystemStatus): string[] {
+  const doing = status.step ? ` (${status.step})` : "";
+  const lines = [
+    `${status.system}  ${status.state}${doing} for ${duration(status.upMs)}, supervisor ${status.pid}`,
+    ...(status.url ? [`gateway  ${status.url}`] : []),
+    "",
+    ...textTable(
+      ["NAME", "KIND", "STATE", "PID", "PORT", "RESTARTS", "UP", "MEMORY", "LAG"],
+      [...status.instances.map(instanceRow), ...status.servers.map(serverRow)],
+    ),
+  ];
+  const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);
+  if (failed.length > 0) lines.push("", "Last errors:");
+  for (const { name, lastError } of failed) {
+    const [first, ...rest] = printable(lastError ?? "").split("\n");
+    lines.push(`  ${name}: ${first}`, ...rest.map((line) => `    ${line}`));
+  }
+  return lines;
+}
+
+/** An error may quote what a request brought; that must not move the cursor of whoever reads it. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: taking control characters out is the point.
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "�");
+}
+
+function instanceRow(instance: PartInstanceStatus): string[] {
+  return [
+    instance.name,
+    instance.kind,
+    instance.state,
+    text(instance.pid),
+    text(instance.port),
+    String(instance.restarts),
+    instance.upMs === undefined ? "" : duration(instance.upMs),
+    instance.memoryBytes ? size(instance.memoryBytes) : "",
+    "",
+  ];
+}
+
+function serverRow(server: ServerStatus): string[] {
+  return [
+    server.name,
+    server.role,
+    server.state,
+    text(server.pid),
+    String(server.port),
+    String(server.restarts),
+    "",
+    "",
+    server.lagBytes === undefined ? "" : size(server.lagBytes),
+  ];
+}
+
+function text(value: number | undefined): string {
+  return value === undefined ? "" : String(value);
+}

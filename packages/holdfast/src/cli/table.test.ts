@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import type { SystemStatus } from "../runtime/status.ts";
+import { statusLines } from "./status.ts";
+import { duration, size, textTable } from "./table.ts";
+
+test("columns are aligned, and empty ones are left out", () => {
+  expect(
+    textTable(
+      ["NAME", "PID", "LAG"],
+      [
+        ["api-1", "12", ""],
+        ["tally-1", "345", ""],
+      ],
+    ),
+  ).toEqual(["NAME     PID", "api-1    12", "tally-1  345"]);
+});
+
+test("spans and sizes are written for people", () => {
+  expect([0, 59_999, 60_000, 3_600_000, 7_500_000, 90_000_000].map(duration)).toEqual([
+    "0 s",
+    "59 s",
+    "1 min",
+    "1 h",
+    "2 h 5 min",
+    "1 d 1 h",
+  ]);
+  expect([0, 1023, 1536, 64 << 20].map(size)).toEqual(["0 B", "1023 B", "1.5 KiB", "64 MiB"]);
+});
+
+test("status shows every process, and the last error of those that failed", () => {
+  const status: SystemStatus = {
+    system: "notes",
+    state: "running",
+    step: undefined,
+    pid: 100,
+    upMs: 65_000,
+    url: "http://127.0.0.1:4000",
+    instances: [
+      {
+        name: "api-1",
+        kind: "service",
+        part: "api",
+        state: "crash-looping",
+        pid: undefined,
+        port: undefined,
+        restarts: 5,
+        upMs: undefined,
+        memoryBytes: undefined,
+        lastError: "exit code 1: Error: \u001b[2Jno\n  at api.ts:1",
+      },
+    ],
+    servers: [
+      {
+        name: "node-1/replica-1",
+        node: "node-1",
+        role: "replica",
+        state: "ready",
+        pid: 7,
+        port: 5001,
+        restarts: 0,
+        lagBytes: 2048,
+        lastError: undefined,
+      },
+    ],
+  };
+  expect(statusLines(status)).toEqual([
+    "notes  running for 1 min, supervisor 100",
+    "gateway  http://127.0.0.1:4000",
+    "",
+    "NAME              KIND     STATE          PID  PORT  RESTARTS  LAG",
+    "api-1             service  crash-looping             5",
+    "node-1/replica-1  replica  ready          7    5001  0         2.0 KiB",
+    "",
+    "Last errors:",
+    "  api-1: exit code 1: Error: �[2Jno",
+    "      at api.ts:1",
+  ]);
+});

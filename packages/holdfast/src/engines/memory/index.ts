@@ -1,0 +1,1 @@
+export { type MemoryCache, type MemoryCacheEnvironment, memoryCache } from "./cache.ts";

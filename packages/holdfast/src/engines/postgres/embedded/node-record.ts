@@ -1,0 +1,64 @@
+/**
+ * What a node has to remember between runs, beside its data: where the data lies, the ports, the superuser's
+ * password, and which process runs it now. One small file, readable by its owner alone, replaced atomically.
+ */
+import { open, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { HoldfastError } from "../../../call/index.ts";
+import { codeOf, sayingDiskFull, syncDirOf } from "./files.ts";
+import type { ProcessIdentity } from "./processes.ts";
+
+export interface NodeRecord {
+  readonly format: 1;
+  /** Directory of the servers' data and logs. */
+  readonly serversDir: string;
+  readonly superuser: string;
+  readonly password: string;
+  /** Port of the primary, then of each replica. Kept over restarts, so that endpoints stay as they are. */
+  readonly ports: readonly number[];
+  /** The primary's data has been made. When it is missing later, that is a loss and not a first run. */
+  readonly made: boolean;
+  /** The supervising process, while one runs. */
+  readonly owner: ProcessIdentity | null;
+}
+
+const fileName = "node.json";
+
+export async function readNodeRecord(dir: string): Promise<NodeRecord | undefined> {
+  const path = join(dir, fileName);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+  try {
+    const record = JSON.parse(text) as NodeRecord;
+    if (record.format === 1 && typeof record.password === "string" && Array.isArray(record.ports))
+      return record;
+  } catch {
+    // said below
+  }
+  throw new HoldfastError(
+    "HOLDFAST_POSTGRES_START",
+    `${path} is damaged or was written by a newer version of Holdfast; the data beside it needs the password in it. ` +
+      "Restore the file, or move the whole directory away to start empty.",
+    { data: { path } },
+  );
+}
+
+export async function writeNodeRecord(dir: string, record: NodeRecord): Promise<void> {
+  const making = join(dir, `${fileName}.new`);
+  await sayingDiskFull(dir, async () => {
+    const file = await open(making, "w", 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(record, null, 2)}\n`);
+      await file.sync(); // a password lost in a power cut would lock the data away
+    } finally {
+      await file.close();
+    }
+    await rename(making, join(dir, fileName));
+    await syncDirOf(making);
+  });
+}

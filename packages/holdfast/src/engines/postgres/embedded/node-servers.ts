@@ -1,0 +1,393 @@
+/**
+ * The servers of a running node and what is done to them.
+ *
+ * Changes run one after another. `stop` gives up the one in progress, and nothing starts after it.
+ */
+import { rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type pg from "pg";
+import { HoldfastError } from "../../../call/index.ts";
+import type { Clock } from "../../../clock/index.ts";
+import type { PostgresEndpoint, PostgresNodeConfig } from "../config.ts";
+import type { PostgresBinaries } from "./binaries.ts";
+import { freePort } from "./free-port.ts";
+import { initDataDir } from "./init-data.ts";
+import { type NodeRecord, writeNodeRecord } from "./node-record.ts";
+import type { OsUser } from "./os-user.ts";
+import { stopOrphans } from "./processes.ts";
+import { answers, withClient } from "./readiness.ts";
+import { dropSlot, type ReplicaState, replicaState, replicasWithSlots, slotName } from "./replica-slots.ts";
+import type { RunningNode, ServerId, StartNodeOptions } from "./running-node.ts";
+import type { RunningServer } from "./running-server.ts";
+import { startServer } from "./server.ts";
+import type { ServerSettings } from "./settings.ts";
+import { socketDirOf } from "./socket-dir.ts";
+import { makeStandby } from "./standby.ts";
+
+export const superuser = "holdfast";
+
+/** Name of a server's directory and log: `primary`, `replica-1`. */
+export function fileName(id: ServerId): string {
+  return id === "primary" ? "primary" : `replica-${id + 1}`;
+}
+
+interface Means {
+  readonly clock: Clock;
+  readonly user: OsUser;
+  readonly binaries: PostgresBinaries;
+}
+
+export class NodeServers implements RunningNode {
+  readonly name: string;
+  readonly dir: string;
+  readonly #options: StartNodeOptions;
+  readonly #means: Means;
+  /** Aborted by `stop`. */
+  readonly #life = new AbortController();
+  #record: NodeRecord;
+  #primary: RunningServer | undefined;
+  readonly #replicas: RunningServer[] = [];
+  /** The change in progress; the next one waits for it. Never rejects. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: StartNodeOptions, means: Means, record: NodeRecord) {
+    this.name = options.name;
+    this.dir = options.dir;
+    this.#options = options;
+    this.#means = means;
+    this.#record = record;
+  }
+
+  get primary(): RunningServer {
+    if (!this.#primary) throw new Error(`node ${this.name} has not started`);
+    return this.#primary;
+  }
+
+  get replicas(): readonly RunningServer[] {
+    return this.#replicas;
+  }
+
+  /** Called once, before anything else. */
+  start(): Promise<void> {
+    return this.#change(async () => {
+      this.#primary = await this.#startOnSomePort("primary");
+      const count = this.#options.replicas ?? 0;
+      await this.#forgetReplicasFrom(count);
+      for (let index = 0; index < count; index++) {
+        this.#replicas[index] = await this.#follow(index, () => this.#startOnSomePort(index));
+      }
+    });
+  }
+
+  endpoints(database: string): PostgresNodeConfig {
+    return {
+      name: this.name,
+      primary: this.#endpoint(this.primary, database),
+      replicas: this.#replicas.map((server) => this.#endpoint(server, database)),
+    };
+  }
+
+  createDatabase(database: string): Promise<boolean> {
+    return this.#onPrimary(async (client) => {
+      try {
+        // template0: nothing that somebody added to template1 gets in.
+        await client.query(`create database ${client.escapeIdentifier(database)} template template0`);
+        return true;
+      } catch (error) {
+        const { code } = error as pg.DatabaseError;
+        // 42P04: it exists. 23505: another process made it in this moment.
+        if (code === "42P04" || code === "23505") return false;
+        throw error;
+      }
+    });
+  }
+
+  restartServer(id: ServerId): Promise<RunningServer> {
+    return this.#change(async () => {
+      if (id === "primary") {
+        await this.primary.stop();
+        this.#primary = await this.#start("primary");
+        return this.#primary;
+      }
+      await this.#replica(id).stop();
+      const server = await this.#follow(id, () => this.#start(id));
+      this.#replicas[id] = server;
+      return server;
+    });
+  }
+
+  rebuildReplica(index: number): Promise<RunningServer> {
+    return this.#change(async () => {
+      await this.#replica(index).stop();
+      const server = await this.#copyPrimary(index, () => this.#start(index));
+      this.#replicas[index] = server;
+      return server;
+    });
+  }
+
+  replicaState(index: number): Promise<ReplicaState> {
+    return this.#onPrimary((client) => replicaState(client, index));
+  }
+
+  stop(): Promise<void> {
+    this.#life.abort();
+    this.#stopping ??= this.#turn.then(async () => {
+      // Replicas first: a primary's clean shutdown waits until each connected replica has everything.
+      await Promise.all(this.#replicas.map((server) => server.stop()));
+      await this.#primary?.stop();
+      // The servers are down, and that is what counts: a full disk must not make it a failure. An owner that
+      // stays on record does no harm once its process has ended.
+      await this.#keep({ owner: null }).catch((error: Error) => this.#say(`${this.name}: ${error.message}`));
+    });
+    return this.#stopping;
+  }
+
+  #change<T>(work: () => Promise<T>): Promise<T> {
+    const change = this.#turn.then(async () => {
+      this.#refuseStopped();
+      try {
+        return await work();
+      } catch (error) {
+        this.#refuseStopped(error); // whatever it was: it failed because it was given up
+        throw error;
+      }
+    });
+    this.#turn = change.catch(() => {});
+    return change;
+  }
+
+  #refuseStopped(cause?: unknown): void {
+    if (!this.#life.signal.aborted) return;
+    throw new HoldfastError(
+      "HOLDFAST_ABORTED",
+      `Node ${this.name} is stopped. Start it again with startNode.`,
+      {
+        outcome: "not-applied",
+        cause,
+      },
+    );
+  }
+
+  /** Starts a replica, on a new copy when its own data cannot follow the primary. */
+  async #follow(index: number, start: () => Promise<RunningServer>): Promise<RunningServer> {
+    const dataDir = this.#dataDir(index);
+    if (!(await exists(dataDir))) return this.#copyPrimary(index, start);
+    await stopOrphans(dataDir, this.#means.clock);
+    if ((await this.#stateOf(index)) === "lost") {
+      this.#say(`${this.#serverName(index)}: the primary has no longer what it lacks, made anew`);
+      return this.#copyPrimary(index, start);
+    }
+    try {
+      return await start();
+    } catch (error) {
+      // The data of a replica is a copy: when it is damaged, the primary has it all. A problem of the machine
+      // (port, memory, disk) would meet a new copy as well.
+      const damaged = ["HOLDFAST_POSTGRES_START", "HOLDFAST_POSTGRES_VERSION"];
+      if (!(error instanceof HoldfastError && damaged.includes(error.code))) throw error;
+      this.#say(`${this.#serverName(index)}: its data cannot be used, made anew. ${error.message}`);
+      return this.#copyPrimary(index, start);
+    }
+  }
+
+  /** A replica whose WAL is gone would wait for it for ever, without an answer to anybody. */
+  async #cannotFollow(index: number): Promise<string | undefined> {
+    const lost = (await this.#stateOf(index)) === "lost";
+    return lost ? "the primary no longer has the WAL that it needs" : undefined;
+  }
+
+  /** Nothing while the primary does not answer: its replicas start and serve reads without it. */
+  async #stateOf(index: number): Promise<ReplicaState | undefined> {
+    return this.replicaState(index).catch(() => undefined);
+  }
+
+  async #copyPrimary(index: number, start: () => Promise<RunningServer>): Promise<RunningServer> {
+    const dataDir = this.#dataDir(index);
+    const { user, binaries } = this.#means;
+    const tell = this.#eachSecond(index);
+    const { syncCopies } = this.#options;
+    await rm(dataDir, { recursive: true, force: true });
+    await this.#onPrimary((primary) =>
+      makeStandby({
+        primary,
+        primaryDataDir: this.primary.dataDir,
+        replica: index,
+        dataDir,
+        user,
+        binaries,
+        signal: this.#life.signal,
+        ...(syncCopies === undefined ? {} : { sync: syncCopies }),
+        onFile: (copied, total) => tell(`copying the primary, file ${copied} of ${total}`),
+      }),
+    );
+    return start();
+  }
+
+  /** Starts on the kept port, or on a new one, kept from now on, when another program has taken it. */
+  async #startOnSomePort(id: ServerId): Promise<RunningServer> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#start(id);
+      } catch (error) {
+        const taken = error instanceof HoldfastError && error.code === "HOLDFAST_POSTGRES_PORT_TAKEN";
+        if (!taken || attempt === 10) throw error;
+        const ports = [...this.#record.ports];
+        const port = await freePort(this.#means.clock.random);
+        this.#say(`${this.#serverName(id)}: port ${this.#port(id)} is taken, moved to ${port}`);
+        ports[portIndex(id)] = port;
+        await this.#keep({ ports });
+      }
+    }
+  }
+
+  async #start(id: ServerId): Promise<RunningServer> {
+    this.#refuseStopped();
+    if (id === "primary") await this.#makePrimaryData();
+    const { readyMs, stopMs, onProgress } = this.#options;
+    return startServer({
+      name: this.#serverName(id),
+      role: id === "primary" ? "primary" : "replica",
+      dataDir: this.#dataDir(id),
+      logFile: join(this.#record.serversDir, `${fileName(id)}.log`),
+      settings: this.#settings(id),
+      superuser,
+      password: this.#record.password,
+      ...this.#means,
+      signal: this.#life.signal,
+      ...(id === "primary" ? {} : { hopeless: () => this.#cannotFollow(id) }),
+      ...(readyMs === undefined ? {} : { readyMs }),
+      ...(stopMs === undefined ? {} : { stopMs }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+    });
+  }
+
+  async #makePrimaryData(): Promise<void> {
+    const dataDir = this.#dataDir("primary");
+    if (await exists(dataDir)) {
+      if (!this.#record.made) await this.#keep({ made: true });
+      return;
+    }
+    if (this.#record.made) {
+      // An empty primary would take the replicas' copies with it, which may be all that is left.
+      throw new HoldfastError(
+        "HOLDFAST_POSTGRES_START",
+        `The data of ${this.#serverName("primary")} is missing: ${dataDir} existed before. Bring it back (is its disk ` +
+          `mounted?), or remove ${this.dir} to start empty. Its replicas' copies, if any, lie beside it.`,
+        { data: { dataDir } },
+      );
+    }
+    this.#say(`${this.#serverName("primary")}: making its data`);
+    await (this.#options.makeData ?? initDataDir)({
+      ...this.#means,
+      dataDir,
+      superuser,
+      password: this.#record.password,
+      signal: this.#life.signal,
+    });
+    await this.#keep({ made: true });
+  }
+
+  #settings(id: ServerId): ServerSettings {
+    const { maxConnections, sharedBuffersMiB, settings } = this.#options;
+    return {
+      port: this.#port(id),
+      socketDir: socketDirOf(this.#dataDir(id)),
+      ...(maxConnections === undefined ? {} : { maxConnections }),
+      ...(sharedBuffersMiB === undefined ? {} : { sharedBuffersMiB }),
+      ...(settings === undefined ? {} : { extra: settings }),
+      ...(id === "primary"
+        ? {}
+        : {
+            follow: {
+              host: "127.0.0.1",
+              port: this.#port("primary"),
+              user: superuser,
+              password: this.#record.password,
+              slot: slotName(id),
+              applicationName: fileName(id),
+            },
+          }),
+    };
+  }
+
+  /** Forgets replicas that are no longer wanted: a slot without a reader would keep WAL for nobody. */
+  async #forgetReplicasFrom(count: number): Promise<void> {
+    await this.#onPrimary(async (client) => {
+      for (const index of await replicasWithSlots(client)) {
+        if (index < count) continue;
+        await stopOrphans(this.#dataDir(index), this.#means.clock);
+        await dropSlot(client, index);
+        await rm(this.#dataDir(index), { recursive: true, force: true });
+      }
+    });
+  }
+
+  async #onPrimary<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+    // By socket: the supervisor gets in also when the loopback is what is broken.
+    const endpoint = { ...this.#endpoint(this.primary, "postgres"), host: this.primary.socketDir };
+    const problem = await answers(endpoint, this.#means.clock);
+    if (problem !== undefined) {
+      throw new HoldfastError(
+        "HOLDFAST_UNAVAILABLE",
+        `${this.primary.name} does not answer (${problem}). Restart it first; its log is ${this.primary.logFile}.`,
+        { data: { server: this.primary.name } },
+      );
+    }
+    return withClient(endpoint, this.#means.clock, work);
+  }
+
+  #endpoint({ host, port }: RunningServer, database: string): PostgresEndpoint {
+    return { host, port, database, user: superuser, password: this.#record.password };
+  }
+
+  #replica(index: number): RunningServer {
+    const server = this.#replicas[index];
+    if (!server) throw new RangeError(`node ${this.name} has no replica ${index}`);
+    return server;
+  }
+
+  #port(id: ServerId): number {
+    const port = this.#record.ports[portIndex(id)];
+    if (port === undefined) throw new RangeError(`node ${this.name} has no port for ${fileName(id)}`);
+    return port;
+  }
+
+  #dataDir(id: ServerId): string {
+    return join(this.#record.serversDir, fileName(id));
+  }
+
+  #serverName(id: ServerId): string {
+    return `${this.name}/${fileName(id)}`;
+  }
+
+  async #keep(change: Partial<NodeRecord>): Promise<void> {
+    this.#record = { ...this.#record, ...change };
+    await writeNodeRecord(this.dir, this.#record);
+  }
+
+  /** A listener that passes on at most one message a second, and none in the first. */
+  #eachSecond(id: ServerId): (message: string) => void {
+    const { clock } = this.#means;
+    let nextMs = clock.monotonicMs() + 1_000;
+    return (message) => {
+      if (clock.monotonicMs() < nextMs) return;
+      nextMs = clock.monotonicMs() + 1_000;
+      this.#say(`${this.#serverName(id)}: ${message}`);
+    };
+  }
+
+  #say(message: string): void {
+    this.#options.onProgress?.(message);
+  }
+}
+
+function portIndex(id: ServerId): number {
+  return id === "primary" ? 0 : id + 1;
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

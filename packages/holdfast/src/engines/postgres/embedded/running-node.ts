@@ -1,0 +1,86 @@
+/**
+ * A database node: one primary and its streaming replicas, started, restarted and stopped together.
+ *
+ * This is mechanism, not policy: the supervisor watches `server.exited` and decides when to call
+ * `restartServer`.
+ */
+import type { Clock } from "../../../clock/index.ts";
+import type { PostgresNodeConfig } from "../config.ts";
+import type { InitDataOptions } from "./init-data.ts";
+import type { ReplicaState } from "./replica-slots.ts";
+import type { RunningServer } from "./running-server.ts";
+
+/** Which server of a node: the primary, or a replica by its index from 0. */
+export type ServerId = "primary" | number;
+
+export interface StartNodeOptions {
+  /** Name of the node, for logs and as the name in the shard map. */
+  readonly name: string;
+  /** Directory of the node's record, and of its data when the server's user can reach it. Made when missing. */
+  readonly dir: string;
+  /** Number of streaming replicas. Default 0. */
+  readonly replicas?: number;
+  /** Connections that each server accepts at once. Default 100. */
+  readonly maxConnections?: number;
+  /** Memory for pages, in MiB, of each server. Default 64. */
+  readonly sharedBuffersMiB?: number;
+  /** Further Postgres settings, by name, for each server; they win over Holdfast's. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  /** Told what is made or rebuilt, and each second how a longer step is getting on. */
+  readonly onProgress?: (message: string) => void;
+  /** Gives the start up; `startNode` then throws HOLDFAST_ABORTED and leaves no process. */
+  readonly signal?: AbortSignal;
+  /** Bound for each server's first answer, recovery included, in milliseconds. Default 120_000. */
+  readonly readyMs?: number;
+  /** Bound for each server's clean shutdown, in milliseconds; then it is forced. Default 15_000. */
+  readonly stopMs?: number;
+  /** Ordinary user that runs Postgres when Holdfast runs as root. Default `holdfast-pg`. */
+  readonly osUser?: string;
+  /** Directory of the binary package. Default: the installed one. */
+  readonly packageDir?: string;
+  /** Where root puts what the server's user could not reach otherwise. Default `/var/lib/holdfast`. */
+  readonly sharedDir?: string;
+  /** Fills a new primary's data directory. Default: `initdb`. The test kit copies a prepared one. */
+  readonly makeData?: (options: InitDataOptions) => Promise<void>;
+  /**
+   * Write the copy that a new replica is to disk before it counts. Default true. Without it a power cut may
+   * leave a damaged replica; a killed process does not.
+   */
+  readonly syncCopies?: boolean;
+  /** Superuser's password of a new node. Default: random. */
+  readonly password?: string;
+}
+
+export interface RunningNode {
+  readonly name: string;
+  readonly dir: string;
+  /** The current primary process; another object after `restartServer`. */
+  readonly primary: RunningServer;
+  /** The current replica processes, by index; other objects after `restartServer` and `rebuildReplica`. */
+  readonly replicas: readonly RunningServer[];
+  /** Where `database` is on this node. Stays the same over restarts. */
+  endpoints(database: string): PostgresNodeConfig;
+  /** Creates a Postgres database when there is none of that name. @returns whether it was made */
+  createDatabase(database: string): Promise<boolean>;
+  /**
+   * Starts a server again on its data and port, after it ended or after stopping it. A replica whose WAL is
+   * gone, or whose data is damaged, is rebuilt from the primary; without a primary it starts as it is, and
+   * serves reads. Clients of a restarted server lose their connections; replicas follow a restarted primary by
+   * themselves.
+   *
+   * @throws {HoldfastError} as `startNode`; HOLDFAST_ABORTED when the node is stopped meanwhile or was before
+   */
+  restartServer(id: ServerId): Promise<RunningServer>;
+  /**
+   * What the primary says about a replica. A `lost` one goes on answering from old data: rebuild it.
+   *
+   * @throws {HoldfastError} HOLDFAST_UNAVAILABLE when the primary does not answer
+   */
+  replicaState(index: number): Promise<ReplicaState>;
+  /** Throws a replica's data away and makes it anew from the primary. */
+  rebuildReplica(index: number): Promise<RunningServer>;
+  /** Gives up what is being started, then stops all servers cleanly, replicas first. Can run twice. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,179 @@
+/**
+ * Kysely over one leased session, for as long as the lease lasts.
+ *
+ * Each read and write gets a query builder of its own, so that one that is kept and used later is refused
+ * instead of running in somebody else's transaction. Making one costs about a microsecond: compiler and adapter
+ * are shared.
+ */
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  DefaultQueryExecutor,
+  type Dialect,
+  type Driver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type QueryResult,
+  Transaction,
+} from "kysely";
+import { HoldfastError } from "../../call/index.ts";
+import type { AnyTables } from "../../parts/database/port.ts";
+import type { StatementUse } from "./kysely-statement-use.ts";
+import type { PgSession, SqlResult, Statement } from "./session.ts";
+
+export interface KyselyLease {
+  /** For a read. */
+  readonly sql: Kysely<AnyTables>;
+  /** For a write: the same connection, typed as a transaction. */
+  readonly tx: Transaction<AnyTables>;
+  /** Why the transaction is doomed, also when the user's code caught it: the last failure, unless a savepoint undid it. */
+  readonly failure: HoldfastError | undefined;
+  /** Answer of the newest `trailer`. */
+  readonly trail: Promise<SqlResult<unknown>> | undefined;
+  /** From now on every use is refused with HOLDFAST_TX_ENDED. */
+  end(): void;
+}
+
+/**
+ * Whether `error` is what the user's code threw of its own accord, also in answer to a refused statement.
+ *
+ * @param failure that of a statement, if one failed; had the server not been there, nothing else made it fail
+ */
+export function isOwnAnswer(error: unknown, failure: HoldfastError | undefined): boolean {
+  return error !== failure && (failure === undefined || failure.permanent);
+}
+
+/** @param trailer sent behind each statement in the same packet, for facts that have to be newer than its answer */
+export function leaseKysely(session: PgSession, uses: StatementUse, trailer?: Statement): KyselyLease {
+  const connection = new LeasedConnection(session, uses, trailer);
+  const executor = new DefaultQueryExecutor(compiler, adapter, {
+    provideConnection: (consumer) => consumer(connection),
+  });
+  const props = { config, driver: refusingDriver, executor, dialect };
+  return {
+    get sql() {
+      return new Kysely<AnyTables>(props);
+    },
+    get tx() {
+      return new Transaction<AnyTables>(props);
+    },
+    get failure() {
+      return connection.failure;
+    },
+    get trail() {
+      return connection.trail;
+    },
+    end: () => {
+      connection.ended = true;
+    },
+  };
+}
+
+class LeasedConnection implements DatabaseConnection {
+  ended = false;
+  failure: HoldfastError | undefined;
+  trail: Promise<SqlResult<unknown>> | undefined;
+  readonly #session: PgSession;
+  readonly #uses: StatementUse;
+  readonly #trailer: Statement | undefined;
+
+  constructor(session: PgSession, uses: StatementUse, trailer: Statement | undefined) {
+    this.#session = session;
+    this.#uses = uses;
+    this.#trailer = trailer;
+  }
+
+  async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    if (this.ended) throw endedError();
+    const raw = query.query.kind === "RawNode";
+    if (raw) this.#inspect(query.sql);
+    const answer = this.#session.send<Row>({
+      text: query.sql,
+      values: query.parameters,
+      prepare: this.#uses.isRepeated(query.sql),
+    });
+    if (this.#trailer) this.trail = this.#session.push(this.#trailer);
+    try {
+      const result = queryResult(await answer);
+      if (raw && this.failure && toSavepoint.test(query.sql)) this.failure = undefined;
+      return result;
+    } catch (error) {
+      const failure = error as HoldfastError;
+      // "The transaction is aborted" is no reason, only its echo.
+      if (failure.data.sqlstate !== "25P02") this.failure = failure;
+      throw this.failure ?? failure;
+    }
+  }
+
+  // biome-ignore lint/correctness/useYield: it refuses before there is anything to yield
+  async *streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
+    throw new HoldfastError(
+      "HOLDFAST_INPUT_INVALID",
+      "Streaming results is not supported on pipelined connections. Page through them with `where key > last` and `limit`.",
+    );
+  }
+
+  #inspect(text: string): void {
+    if (transactionControl.test(text)) throw controlError();
+    if (sessionChange.test(text)) this.#session.taint();
+  }
+}
+
+// Behind comments, too. `rollback to` a savepoint is the user's own business.
+const transactionControl =
+  /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b/i;
+
+const toSavepoint = /^\s*rollback\b/i;
+
+/** What outlives the transaction: the session is then not given to anybody else. */
+const sessionChange =
+  /^\s*(?:set\s+(?!local\b|transaction\b|constraints\b)|reset\b|discard\b|listen\b|load\b|prepare\b|deallocate\b|declare\b)|\b(?:set_config|pg_(?:try_)?advisory_lock(?:_shared)?)\s*\(/i;
+
+function queryResult<Row>(result: SqlResult<Row>): QueryResult<Row> {
+  const { command, rows, rowCount } = result;
+  if (command === "INSERT" || command === "UPDATE" || command === "DELETE" || command === "MERGE") {
+    return { rows, numAffectedRows: BigInt(rowCount ?? 0) };
+  }
+  return { rows };
+}
+
+function endedError(): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_TX_ENDED",
+    "This `sql` or `tx` belongs to a read or write that has ended. Await every query inside the function that got it.",
+  );
+}
+
+function controlError(): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_TX_CONTROL",
+    "The framework begins and ends this transaction. To end it, return (commit) or throw (roll back); for a part of it use savepoints.",
+  );
+}
+
+const refuseControl = async () => {
+  throw controlError();
+};
+
+const refusingDriver: Driver = {
+  init: async () => {},
+  acquireConnection: refuseControl,
+  beginTransaction: refuseControl,
+  commitTransaction: refuseControl,
+  rollbackTransaction: refuseControl,
+  releaseConnection: async () => {},
+  destroy: refuseControl,
+};
+
+const adapter = new PostgresAdapter();
+// Compiling is synchronous and starts afresh each time, so that one compiler serves all.
+const compiler = new PostgresQueryCompiler();
+const dialect: Dialect = {
+  createDriver: () => refusingDriver,
+  createQueryCompiler: () => new PostgresQueryCompiler(),
+  createAdapter: () => adapter,
+  createIntrospector: (db) => new PostgresIntrospector(db),
+};
+const config = { dialect };

@@ -1,0 +1,141 @@
+/**
+ * Emptying a log: the ring turns, and segments that nobody needs any more are truncated.
+ *
+ * A segment takes messages for half of the retention time, then the next free one does. It is emptied when it
+ * was sealed longer ago than the retention time and every consumer has completed everything in it. That is
+ * looked at once without a lock, and again under an exclusive one, when no transaction can still be writing to
+ * it: so a slow publisher, or a transaction in doubt, keeps its segment. Whoever does not get the lock at once
+ * leaves it for the next time; publishers and readers never wait for more than that instant.
+ */
+import type { TopicLog } from "./log-tables.ts";
+import { segmentCount, segmentTable, topicLock } from "./log-tables.ts";
+import { writeAtOnce } from "./log-transaction.ts";
+import type { PgSession } from "./session.ts";
+import { sqlStateOf } from "./session-error.ts";
+
+/** Second key of the advisory lock that makes one process at a time turn a log. Beyond the slots of keys. */
+const rotationSlot = 1_000;
+/** How long a batch can still be asked about, in minutes. Deadlines are shorter by far. */
+const evidenceMinutes = 15;
+/** Recorded batches that are kept behind the newest of a partition, for whoever looks into it. */
+const progressKept = 8;
+
+const mine = (log: TopicLog) => `pg_try_advisory_xact_lock(${topicLock(log.id)}, ${rotationSlot})`;
+
+/** Seals the current segment when it is due, has messages, and the next one is free. Parameter: ms. */
+const sealSql = (log: TopicLog) => `
+with due as materialized (
+  select t.segment, (t.segment + 1) % ${segmentCount} as next
+    from holdfast.topic t
+   where t.id = ${log.id} and ${mine(log)}
+     and t.segment_since < clock_timestamp() - $1::float8 * interval '1 millisecond'
+     and exists (select from ${log.table} r where r.segment = t.segment)
+     and not exists (select from holdfast.topic_sealed s
+                      where s.topic = t.id and s.segment = (t.segment + 1) % ${segmentCount})
+), sealed as (
+  insert into holdfast.topic_sealed (topic, segment) select ${log.id}, segment from due
+)
+update holdfast.topic set segment = due.next, segment_since = clock_timestamp()
+  from due where id = ${log.id}`;
+
+/** Whether every consumer has completed every message of the segment. */
+const passedSql = (log: TopicLog, segment: number) => `
+select not exists (
+  select from holdfast.topic_consumer c
+   cross join generate_series(0, ${log.partitions - 1}) as a (partition)
+    left join lateral (
+      select * from holdfast.topic_progress g
+       where g.consumer = c.id and g.partition = a.partition order by g.sequence desc limit 1) g on true
+   cross join lateral (
+      -- Of a window that is not used up, everything is kept.
+      select case when g.sequence is null then '1:1:'::pg_snapshot
+                  when g.done and not g.more then g.to_snapshot else g.from_snapshot end as snapshot) completed
+   where c.topic = ${log.id} and exists (
+      select from ${segmentTable(log, segment)} r
+       where r.partition = a.partition and r.xid >= pg_snapshot_xmax(completed.snapshot)
+      union all
+      select from ${segmentTable(log, segment)} r
+       where r.partition = a.partition and r.xid = any (array(select pg_snapshot_xip(completed.snapshot)))
+   )
+) as passed`;
+
+/**
+ * One round of care for a log. Does nothing where another process is at it, or a lock is not free.
+ *
+ * @returns the segments that were emptied
+ */
+export async function rotateLog(session: PgSession, log: TopicLog, retentionMs: number): Promise<number[]> {
+  await writeAtOnce(session, [{ text: sealSql(log), values: [retentionMs / 2] }]);
+  const { rows } = await session.send<{ segment: number }>({
+    text: `select segment from holdfast.topic_sealed
+            where topic = $1 and sealed_at < clock_timestamp() - $2::float8 * interval '1 millisecond'
+            order by sealed_at`,
+    values: [log.id, retentionMs],
+  });
+  const emptied: number[] = [];
+  for (const { segment } of rows) {
+    if (await emptySegment(session, log, segment)) emptied.push(segment);
+  }
+  await trim(session, log);
+  return emptied;
+}
+
+async function emptySegment(session: PgSession, log: TopicLog, segment: number): Promise<boolean> {
+  const { rows: first } = await session.send<{ passed: boolean }>({ text: passedSql(log, segment) });
+  if (!first[0]?.passed) return false;
+  await session.send({ text: "begin read write; set local lock_timeout = '50ms'" });
+  try {
+    const { rows } = await session.send<{ mine: boolean }>({ text: `select ${mine(log)} as mine` });
+    if (!rows[0]?.mine) return await rollback(session);
+    await session.send({ text: `lock table ${segmentTable(log, segment)} in access exclusive mode` });
+    const { rows: second } = await session.send<{ passed: boolean }>({ text: passedSql(log, segment) });
+    if (!second[0]?.passed) return await rollback(session);
+    await session.send({ text: `truncate ${segmentTable(log, segment)}` });
+    // Ticks from before it was sealed lead to nothing that is still there.
+    await session.send({
+      text: `with emptied as (
+               delete from holdfast.topic_sealed where topic = $1 and segment = $2 returning sealed_at
+             )
+             delete from holdfast.topic_tick t using emptied where t.topic = $1 and t.at < emptied.sealed_at`,
+      values: [log.id, segment],
+    });
+    await session.send({ text: "commit" });
+    return true;
+  } catch (error) {
+    if (sqlStateOf(error) === undefined) throw error;
+    await rollback(session);
+    // 55P03: somebody writes to it or reads from it, so it is left for the next round.
+    if (sqlStateOf(error) === "55P03") return false;
+    throw error;
+  }
+}
+
+async function rollback(session: PgSession): Promise<false> {
+  await session.send({ text: "rollback" });
+  return false;
+}
+
+/** Rows that are of no more use. Nobody reads past them, so it does not matter when they go. */
+async function trim(session: PgSession, log: TopicLog): Promise<void> {
+  await writeAtOnce(
+    session,
+    [
+      {
+        text: `delete from holdfast.topic_progress p using (
+                 select c.id as consumer, a.partition,
+                        (select max(g.sequence) from holdfast.topic_progress g
+                          where g.consumer = c.id and g.partition = a.partition) as newest
+                   from holdfast.topic_consumer c, generate_series(0, ${log.partitions - 1}) as a (partition)
+                  where c.topic = ${log.id}
+               ) n
+                where p.consumer = n.consumer and p.partition = n.partition
+                  and p.sequence < n.newest - ${progressKept}`,
+      },
+      {
+        text: `delete from holdfast.topic_batch
+                where at < clock_timestamp() - interval '${evidenceMinutes} minutes'`,
+      },
+    ],
+    "set local synchronous_commit = off",
+  );
+}

@@ -1,0 +1,72 @@
+/**
+ * The servers behind a database part: for each node one pool to its primary and one to each replica.
+ */
+import type { Clock } from "../../clock/index.ts";
+import type { DatabaseConfig } from "./config.ts";
+import { NodePool } from "./pool.ts";
+
+export interface DatabaseNodesEnv {
+  readonly clock: Clock;
+  /** Shown in `pg_stat_activity`, at most 63 bytes. */
+  readonly applicationName: string;
+  /** Most connections to each server. Default 10. */
+  readonly poolSize?: number;
+  /** Most operations that wait for a connection to each server. Default 32 for each connection. */
+  readonly queueMax?: number;
+}
+
+export interface DatabaseNodes {
+  readonly config: DatabaseConfig;
+  /** Name of the first node: the home of whatever keeps its log or bus in this database. */
+  readonly home: string;
+  primary(node: string): NodePool;
+  /** The node's first replica, if it has any. */
+  replica(node: string): NodePool | undefined;
+  replicas(node: string): readonly NodePool[];
+  /** Closes every pool: refuses what comes, lets what is under way end. May be called again. */
+  close(): Promise<void>;
+}
+
+/** Opens nothing yet: connections are made when first needed. */
+export function openDatabaseNodes(config: DatabaseConfig, env: DatabaseNodesEnv): DatabaseNodes {
+  const home = config.nodes[0]?.name;
+  if (home === undefined) throw new RangeError("a database needs at least one node");
+  const pool = (node: string, role: "primary" | "replica", endpoint: NodePool["endpoint"]) =>
+    new NodePool(
+      {
+        node,
+        role,
+        endpoint,
+        applicationName: env.applicationName,
+        ...(env.poolSize === undefined ? {} : { size: env.poolSize }),
+        ...(env.queueMax === undefined ? {} : { queueMax: env.queueMax }),
+      },
+      env.clock,
+    );
+  const nodes = new Map(
+    config.nodes.map((node) => [
+      node.name,
+      {
+        primary: pool(node.name, "primary", node.primary),
+        replicas: node.replicas.map((endpoint) => pool(node.name, "replica", endpoint)),
+      },
+    ]),
+  );
+  const node = (name: string) => {
+    const found = nodes.get(name);
+    if (!found)
+      throw new RangeError(`there is no node "${name}": the shard map names one that is not configured`);
+    return found;
+  };
+  for (const name of config.shardMap.shards) node(name);
+  return {
+    config,
+    home,
+    primary: (name) => node(name).primary,
+    replica: (name) => node(name).replicas[0],
+    replicas: (name) => node(name).replicas,
+    close: async () => {
+      await Promise.all([...nodes.values()].flatMap((n) => [n.primary, ...n.replicas].map((p) => p.close())));
+    },
+  };
+}

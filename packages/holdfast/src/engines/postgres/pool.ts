@@ -1,0 +1,287 @@
+/**
+ * A pool: a bounded number of sessions with one server, for one operation each at a time.
+ *
+ * Sessions are opened on demand. When all are in use an operation waits in a bounded queue, first come first
+ * served, no longer than its call's deadline. Whatever happens before a session is handed out was not applied.
+ * A free session that already looks at the wanted schema is preferred: its prepared statements are warm.
+ */
+import { type Call, HoldfastError, type LogPosition } from "../../call/index.ts";
+import type { Clock, Timer } from "../../clock/index.ts";
+import type { PostgresEndpoint } from "./config.ts";
+import { noConnectionError, overError, type Patience, patienceOf } from "./pool-lease.ts";
+import { PgSession } from "./session.ts";
+
+export interface PoolOptions {
+  readonly node: string;
+  readonly role: "primary" | "replica";
+  readonly endpoint: PostgresEndpoint;
+  readonly applicationName: string;
+  /** Most sessions at a time. Default 10. More than the server has cores brings little. */
+  readonly size?: number;
+  /** Most operations waiting for a session; one more is refused. Default 32 for each session. */
+  readonly queueMax?: number;
+  /** How long opening a connection may take, in milliseconds. Default 2_000. */
+  readonly connectTimeoutMs?: number;
+}
+
+export const poolDefaults = { size: 10, queueMaxPerSession: 32, connectTimeoutMs: 2_000 } as const;
+
+/** After a failed connect, readers that have another server to ask do so for this long. */
+const avoidMs = 500;
+/** How long `close` waits for operations under way before it cuts them off. */
+const closeGraceMs = 5_000;
+/** How long a server has to end a connection that was said goodbye to; one that stands still never does. */
+const goodbyeMs = 1_000;
+
+interface Waiter {
+  readonly since: number;
+  readonly patience: Patience;
+  resolve(session: PgSession): void;
+  reject(error: HoldfastError): void;
+}
+
+export class NodePool {
+  readonly node: string;
+  readonly role: "primary" | "replica";
+  /** For messages: database, node and role. */
+  readonly where: string;
+  readonly endpoint: PostgresEndpoint;
+  /** A position that this standby is known to have reached. Forgotten when its server goes away. */
+  replayed: LogPosition | undefined;
+  readonly #clock: Clock;
+  readonly #options: PoolOptions;
+  readonly #size: number;
+  readonly #queueMax: number;
+  readonly #idle: PgSession[] = [];
+  readonly #leased = new Set<PgSession>();
+  readonly #waiters = new Set<Waiter>();
+  #connecting = 0;
+  #avoidUntilMs = Number.NEGATIVE_INFINITY;
+  #closing: Promise<void> | undefined;
+  #drained: (() => void) | undefined;
+
+  constructor(options: PoolOptions, clock: Clock) {
+    this.node = options.node;
+    this.role = options.role;
+    this.endpoint = options.endpoint;
+    this.where = `${options.endpoint.database}/${options.node} ${options.role}`;
+    this.#options = options;
+    this.#clock = clock;
+    this.#size = options.size ?? poolDefaults.size;
+    this.#queueMax = options.queueMax ?? this.#size * poolDefaults.queueMaxPerSession;
+  }
+
+  /** Whether the last connect failed a moment ago: ask another server first if there is one. */
+  get avoided(): boolean {
+    return this.#idle.length === 0 && this.#clock.monotonicMs() < this.#avoidUntilMs;
+  }
+
+  /** Sessions in use, free, being opened, and operations waiting. */
+  get load(): { leased: number; idle: number; connecting: number; waiting: number } {
+    return {
+      leased: this.#leased.size,
+      idle: this.#idle.length,
+      connecting: this.#connecting,
+      waiting: this.#waiters.size,
+    };
+  }
+
+  /**
+   * Runs `run` with a session of its own, and takes it back.
+   *
+   * @param patience default: ten seconds, no call
+   * @throws {HoldfastError} HOLDFAST_OVERLOADED, HOLDFAST_UNAVAILABLE, HOLDFAST_DEADLINE or HOLDFAST_ABORTED, not applied
+   */
+  async use<T>(run: (session: PgSession) => Promise<T>, patience?: Patience, schema?: string): Promise<T> {
+    const session = await this.lease(patience ?? patienceOf(undefined, this.#clock), schema);
+    try {
+      return await run(session);
+    } finally {
+      this.release(session);
+    }
+  }
+
+  /** A session of one's own; every lease must be released. @throws as `use` says */
+  lease(patience: Patience, schema?: string): Promise<PgSession> | PgSession {
+    if (this.#closing) throw this.#closedError();
+    patience.call?.throwIfOver();
+    const free = this.#takeIdle(schema);
+    if (free) {
+      this.#leased.add(free);
+      return free;
+    }
+    // Those for whom a connection is being opened do not count: they are not waiting for anybody else's.
+    const opening = this.#size - this.#leased.size;
+    if (this.#waiters.size >= this.#queueMax + opening) {
+      throw new HoldfastError(
+        "HOLDFAST_OVERLOADED",
+        `${this.where}: ${this.#size} connections are in use and ${this.#queueMax} operations wait. Send less, or make the pool larger.`,
+        { data: { where: this.where, size: this.#size, waiting: this.#waiters.size } },
+      );
+    }
+    const session = this.#wait(patience);
+    this.#fill();
+    return session;
+  }
+
+  /** Takes a session back; one that is not fit for the next holder is closed. */
+  release(session: PgSession): void {
+    if (!this.#leased.delete(session)) return;
+    if (session.reusable && !this.#closing) {
+      this.#offer(session);
+    } else {
+      // Whatever it is in the middle of is nobody's any more; the server rolls it back.
+      if (session.transactionStatus === "I" && !session.ended) void this.#part(session);
+      else session.destroy();
+      this.#fill();
+    }
+    this.#checkDrained();
+  }
+
+  /** Refuses new operations, lets those under way end (for five seconds), and closes. May be called again. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // Not before the caller has its promise, so that a second close sees the first.
+    await null;
+    for (const waiter of [...this.#waiters]) waiter.reject(this.#closedError());
+    const idle = this.#idle.splice(0);
+    const closing = idle.map((session) => this.#part(session));
+    if (this.#leased.size > 0 || this.#connecting > 0) {
+      const drained = new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
+      const timer = this.#clock.timer(
+        closeGraceMs,
+        () => {
+          for (const session of this.#leased) session.destroy();
+          this.#drained?.();
+        },
+        { ref: true },
+      );
+      await drained;
+      timer.cancel();
+    }
+    await Promise.all(closing);
+  }
+
+  /** Closes a session, the hard way when the server does not answer. */
+  async #part(session: PgSession): Promise<void> {
+    const cut = this.#clock.timer(goodbyeMs, () => session.destroy(), { ref: true });
+    await session.close();
+    cut.cancel();
+  }
+
+  #checkDrained(): void {
+    if (this.#drained && this.#leased.size === 0 && this.#connecting === 0) this.#drained();
+  }
+
+  #takeIdle(schema: string | undefined): PgSession | undefined {
+    // From the end: the session used last is the warmest.
+    for (let i = this.#idle.length - 1; schema !== undefined && i >= 0; i--) {
+      const session = this.#idle[i];
+      if (session?.schema === schema) return this.#idle.splice(i, 1)[0];
+    }
+    return this.#idle.pop();
+  }
+
+  #wait(patience: Patience): Promise<PgSession> {
+    return new Promise((resolve, reject) => {
+      const { call } = patience;
+      const since = this.#clock.monotonicMs();
+      let timer: Timer | undefined;
+      const done = () => {
+        this.#waiters.delete(waiter);
+        timer?.cancel();
+        call?.signal?.removeEventListener("abort", over);
+      };
+      const waiter: Waiter = {
+        since,
+        patience,
+        resolve: (session) => {
+          done();
+          resolve(session);
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+      };
+      const over = () => waiter.reject(overError(call as Call, "not-applied"));
+      call?.signal?.addEventListener("abort", over, { once: true });
+      // A call with a deadline gives up by its signal.
+      if (!call || call.deadlineAtMs === Number.POSITIVE_INFINITY) {
+        const waitMs = Math.max(0, patience.untilMs - since);
+        timer = this.#clock.timer(waitMs, () => waiter.reject(noConnectionError(this.where, waitMs)));
+      }
+      this.#waiters.add(waiter);
+    });
+  }
+
+  /** Opens sessions for those who wait, as far as the size allows. */
+  #fill(): void {
+    const total = () => this.#idle.length + this.#leased.size + this.#connecting;
+    while (!this.#closing && this.#waiters.size > this.#connecting && total() < this.#size)
+      void this.#connect();
+  }
+
+  async #connect(): Promise<void> {
+    this.#connecting++;
+    try {
+      const session = await PgSession.connect(this.endpoint, {
+        applicationName: this.#options.applicationName,
+        where: this.where,
+        connectTimeoutMs: this.#options.connectTimeoutMs ?? poolDefaults.connectTimeoutMs,
+      });
+      this.#connecting--;
+      this.#avoidUntilMs = Number.NEGATIVE_INFINITY;
+      session.onEnd = () => this.#forget(session);
+      if (this.#closing) void this.#part(session);
+      else this.#offer(session);
+    } catch (error) {
+      this.#connecting--;
+      this.#connectFailed(error as HoldfastError);
+    }
+    this.#checkDrained();
+  }
+
+  #connectFailed(error: HoldfastError): void {
+    this.#avoidUntilMs = this.#clock.monotonicMs() + avoidMs;
+    this.replayed = undefined;
+    // With sessions in use the server is there, only full: those who wait get one of these in time.
+    if (this.#leased.size > 0 && error.code === "HOLDFAST_OVERLOADED") return;
+    if (this.#connecting > 0) {
+      const [first] = this.#waiters;
+      first?.reject(error);
+      return;
+    }
+    for (const waiter of [...this.#waiters]) waiter.reject(error);
+  }
+
+  #offer(session: PgSession): void {
+    if (session.ended) return;
+    const [waiter] = this.#waiters;
+    if (waiter) {
+      this.#leased.add(session);
+      waiter.resolve(session);
+    } else {
+      this.#idle.push(session);
+    }
+  }
+
+  #forget(session: PgSession): void {
+    this.replayed = undefined;
+    const at = this.#idle.indexOf(session);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+
+  #closedError(): HoldfastError {
+    return new HoldfastError(
+      "HOLDFAST_UNAVAILABLE",
+      `${this.where}: the pool is closed, because its world is closing. Nothing was sent.`,
+    );
+  }
+}

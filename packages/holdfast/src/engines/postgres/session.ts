@@ -1,0 +1,440 @@
+/**
+ * A session: one connection to one Postgres server, held by one user at a time.
+ *
+ * It is always pipelined: `send` writes at once, whether or not the statements before it were answered, and
+ * everything sent in one turn of the event loop leaves in one packet. It is read-only unless a transaction
+ * says otherwise, so that a statement sent behind a BEGIN that fails cannot commit alone. It remembers what it
+ * has set on the server (schema, time limit, prepared statements) to set nothing twice.
+ */
+import net from "node:net";
+import pg from "pg";
+import type { HoldfastError } from "../../call/index.ts";
+import type { PostgresEndpoint } from "./config.ts";
+import {
+  connectError,
+  connectionLostError,
+  endsSession,
+  isServerError,
+  statementError,
+} from "./session-error.ts";
+
+export interface Statement {
+  readonly text: string;
+  readonly values?: readonly unknown[];
+  /** Always sent as a prepared statement, from its first use on: for statements that never vary. */
+  readonly prepare?: boolean;
+}
+
+/** A statement that goes with COMMIT; prepared by the session once per schema. */
+export interface Rider {
+  readonly name: string;
+  /** With parameters `$1` …, cast to their types. */
+  readonly text: string;
+  /** SQL literals, comma separated, of the framework's own making: never a user's values. */
+  readonly values: string;
+}
+
+export interface SqlResult<Row> {
+  readonly rows: Row[];
+  readonly rowCount: number | null;
+  /** First word of the command tag, such as `INSERT`. */
+  readonly command: string;
+}
+
+export interface Notice {
+  readonly code: string | undefined;
+  readonly routine: string | undefined;
+}
+
+/** What a server says of itself when a session opens. */
+export interface ServerFacts {
+  readonly standby: boolean;
+  /** System identifier of the cluster, in decimal. */
+  readonly system: string;
+  readonly timeline: number;
+  readonly walSegmentBytes: bigint;
+}
+
+export interface SessionOptions {
+  readonly applicationName: string;
+  /** For messages, such as `links/node-1 primary`. */
+  readonly where: string;
+  readonly connectTimeoutMs: number;
+}
+
+/** Prepared statements kept per session; beyond it one that was not used for long makes room. */
+const preparedMax = 128;
+/** A holder that stands still inside a transaction (a paused process) loses it, and its locks, after this. */
+const idleInTransactionMs = 60_000;
+
+interface DriverSocket {
+  readonly connection: {
+    on(event: "readyForQuery", listener: () => void): void;
+    readonly stream: net.Socket;
+    readonly parsedStatements: Record<string, string | undefined>;
+  };
+  readonly processID: number | null;
+  readonly secretKey: number | null;
+}
+
+/** `date` has no time zone: it stays the string it is, where the driver would make it local midnight. */
+const dateOid = 1082;
+const types = {
+  getTypeParser: (oid: number, format?: "text" | "binary") =>
+    oid === dateOid ? (text: string) => text : pg.types.getTypeParser(oid, format as "text"),
+};
+
+const factsSql = `select pg_is_in_recovery() as standby,
+  (select system_identifier::text from pg_control_system()) as system,
+  case when pg_is_in_recovery() then greatest(
+      (select timeline_id from pg_control_checkpoint()),
+      (select min_recovery_end_timeline from pg_control_recovery()),
+      (select received_tli from pg_stat_wal_receiver))
+    else ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int end as timeline,
+  pg_size_bytes(current_setting('wal_segment_size'))::text as segment`;
+
+export class PgSession {
+  readonly where: string;
+  readonly endpoint: PostgresEndpoint;
+  /** Called once, when the session ends for whatever reason. */
+  onEnd: (() => void) | undefined;
+  /** Called for each NOTICE and WARNING while set. */
+  onNotice: ((notice: Notice) => void) | undefined;
+  #facts: ServerFacts | undefined;
+  readonly #client: pg.Client & DriverSocket;
+  #ended = false;
+  #tainted = false;
+  #corked = false;
+  #onReady: (() => void) | undefined;
+  #inFlight = 0;
+  #schema: string | undefined;
+  #limitMs = 0;
+  #uses = 0;
+  #preparedMade = 0;
+  readonly #riders = new Set<string>();
+  readonly #prepared = new Map<string, { readonly name: string; readonly usedAt: number }>();
+
+  /** @throws {HoldfastError} HOLDFAST_UNAVAILABLE or HOLDFAST_OVERLOADED, both not applied */
+  static async connect(endpoint: PostgresEndpoint, options: SessionOptions): Promise<PgSession> {
+    const session = new PgSession(endpoint, options);
+    try {
+      await session.#client.connect();
+      // Behind the driver's own listener, which notes the transaction's status.
+      session.#client.connection.on("readyForQuery", () => session.#ready());
+      session.#facts = await session.#learnFacts();
+      return session;
+    } catch (error) {
+      session.destroy();
+      throw connectError(error, options.where);
+    }
+  }
+
+  private constructor(endpoint: PostgresEndpoint, options: SessionOptions) {
+    this.where = options.where;
+    this.endpoint = endpoint;
+    const { host, port, database, user, password } = endpoint;
+    this.#client = new pg.Client({
+      host,
+      port,
+      database,
+      user,
+      password,
+      types,
+      pipeline: true,
+      keepAlive: true,
+      application_name: options.applicationName,
+      connectionTimeoutMillis: options.connectTimeoutMs,
+      idle_in_transaction_session_timeout: idleInTransactionMs,
+      options: "-c default_transaction_read_only=on",
+    }) as pg.Client & DriverSocket;
+    const end = () => {
+      if (this.#ended) return;
+      this.#ended = true;
+      this.#ready();
+      this.onEnd?.();
+    };
+    // An error between two statements (the server went away) has nobody waiting for it: the end says it all.
+    this.#client.on("error", end);
+    this.#client.on("end", end);
+    this.#client.on("notice", (notice) => this.onNotice?.({ code: notice.code, routine: notice.routine }));
+  }
+
+  get facts(): ServerFacts {
+    if (!this.#facts) throw new Error("a session's facts are known once it is connected");
+    return this.#facts;
+  }
+
+  /** Whether the server and the socket are there and nothing is under way: fit for the next holder. */
+  get reusable(): boolean {
+    return !this.#ended && !this.#tainted && this.#inFlight === 0 && this.transactionStatus === "I";
+  }
+
+  /** Statements that were sent and not answered yet. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Bytes that came from the server so far: while they grow it is there, and at work for this session. */
+  get bytesHeard(): number {
+    return this.#client.connection.stream.bytesRead;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** `I` outside a transaction, `T` in one, `E` in one that failed; as of the last answer. */
+  get transactionStatus(): string {
+    return String(this.#client.getTransactionStatus() ?? "I");
+  }
+
+  /** The schema that unqualified names mean now. */
+  get schema(): string | undefined {
+    return this.#schema;
+  }
+
+  /**
+   * Sends a statement now and resolves with its answer.
+   *
+   * @throws {HoldfastError} as `statementError` says
+   */
+  async send<Row = Record<string, unknown>>(statement: Statement): Promise<SqlResult<Row>> {
+    if (this.#ended) throw connectionLostError(new Error("it had ended"), this.where);
+    this.#cork();
+    this.#inFlight++;
+    try {
+      return await this.#query<Row>(statement);
+    } catch (error) {
+      if (isServerError(error) && (endsSession(error) || error.code === "0A000" || error.code === "26000")) {
+        this.taint();
+      }
+      throw statementError(error, this.where);
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  /**
+   * An error is passed on only when the server is ready again, because not before is it known whether it left a
+   * transaction behind, and whoever gets the error may give the session back at once.
+   */
+  #query<Row>(statement: Statement): Promise<SqlResult<Row>> {
+    const { text, values, prepare } = statement;
+    const name = prepare ? this.#nameOf(text) : undefined;
+    return new Promise((resolve, reject) => {
+      this.#client.query(
+        {
+          text,
+          ...(values ? { values: values as unknown[] } : {}),
+          ...(name ? { name } : {}),
+          // The extended protocol takes one command: "select 1; commit" is refused by the server.
+          ...(values ? { queryMode: "extended" } : {}),
+        },
+        (error: Error | null, result: unknown) => {
+          if (!error) resolve(result as SqlResult<Row>);
+          else if (isServerError(error) && !this.#ended) this.#onReady = () => reject(error);
+          else reject(error);
+        },
+      );
+    });
+  }
+
+  /** The server is ready for the next statement, or will never be. */
+  #ready(): void {
+    const onReady = this.#onReady;
+    this.#onReady = undefined;
+    onReady?.();
+  }
+
+  /** Sends a statement whose failure shows in what is sent behind it. */
+  push(statement: Statement): Promise<SqlResult<unknown>> {
+    const answer = this.send(statement);
+    answer.catch(() => {});
+    return answer;
+  }
+
+  /**
+   * Makes unqualified names mean `schema`: sent ahead of the next statement, if that is not so already.
+   *
+   * @returns the answer, to be awaited before anything is believed or committed: had it failed, the statements
+   * behind it would have gone to another shard. `undefined` when nothing had to be sent.
+   */
+  useSchema(schema: string): Promise<unknown> | undefined {
+    if (this.#schema === schema) return undefined;
+    this.#schema = schema;
+    // `public` behind it, for the types and operators of extensions, which exist once per database.
+    const answer = this.push({ text: `set search_path to ${pg.escapeIdentifier(schema)}, public` });
+    answer.catch(() => this.taint());
+    return answer;
+  }
+
+  /**
+   * Begins a read-write transaction in `schema`, and takes the advisory lock `lock`, in one message: each message
+   * more costs the server a packet and this process a wake-up.
+   *
+   * @param lock key of the lock, a signed 64-bit integer in decimal
+   * @param settings further SQL of the framework's own, such as `set local …`
+   * @returns the answer, to be awaited before COMMIT is sent; after a failure or a rollback, `forgetSchema`
+   */
+  begin(schema: string, lock?: string, settings?: string): Promise<unknown> {
+    let text = "begin read write";
+    if (this.#schema !== schema) text = `set search_path to ${pg.escapeIdentifier(schema)}, public; ${text}`;
+    this.#schema = schema;
+    if (lock !== undefined) text += `; select pg_advisory_xact_lock(${lock})`;
+    if (settings !== undefined) text += `; ${settings}`;
+    return this.push({ text });
+  }
+
+  /** SQL that runs `rider`, which this session prepares once per schema; to be sent as part of a message. */
+  riderSql(rider: Rider): string {
+    const name = `${rider.name}_${this.#schema}`;
+    const execute = `execute ${name}(${rider.values})`;
+    if (this.#riders.has(name)) return execute;
+    // Prepared statements are no part of the transaction: this one stays, whatever becomes of it.
+    this.#riders.add(name);
+    return `prepare ${name} as ${rider.text}; ${execute}`;
+  }
+
+  /** After a message with `riderSql` failed: nobody knows whether PREPARE was reached. */
+  forgetRiders(): void {
+    this.#riders.clear();
+    this.taint();
+  }
+
+  /** A rollback takes the schema back that was set with BEGIN: it is set anew before the next statement. */
+  forgetSchema(): void {
+    this.#schema = undefined;
+  }
+
+  /**
+   * Has the server stop any statement that runs much longer than `remainingMs`, in case this process cannot
+   * ask for it. Rounded up to a power of two seconds, so that it is rarely set again.
+   *
+   * @param remainingMs `Infinity` for no limit
+   */
+  limitStatements(remainingMs: number): void {
+    const limitMs = Number.isFinite(remainingMs)
+      ? 1000 * 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(1, remainingMs / 1000))))
+      : 0;
+    // A limit of 24 days and more does not fit into the setting, and means none.
+    const settingMs = limitMs > 2 ** 31 - 1 ? 0 : limitMs;
+    if (this.#limitMs === settingMs) return;
+    this.#limitMs = settingMs;
+    this.push({ text: `set statement_timeout to ${settingMs}` }).catch(() => this.taint());
+  }
+
+  /** Not to be given to another holder: it may carry settings, locks or a cancel request of this one. */
+  taint(): void {
+    this.#tainted = true;
+  }
+
+  /** Says goodbye and closes; statements under way are answered first. */
+  async close(): Promise<void> {
+    this.#tainted = true;
+    await this.#client.end().catch(() => {});
+  }
+
+  /**
+   * Closes the socket at once. The server rolls back what was not committed as soon as it notices.
+   *
+   * @param reason what the statements under way fail with; default: that the connection broke
+   */
+  destroy(reason?: HoldfastError): void {
+    this.#tainted = true;
+    this.#client.connection.stream.destroy(reason);
+  }
+
+  /**
+   * Stops what the server is doing for this session, and closes. A cancel request may reach the server at any
+   * later moment, so the session is never used again. Must not be called once COMMIT was sent: a COMMIT that
+   * waits for a standby would be cut short, and answer as if it had succeeded.
+   */
+  cancelAndDestroy(reason?: HoldfastError): void {
+    const { processID, secretKey } = this.#client;
+    if (!this.#ended && this.#inFlight > 0 && processID !== null && secretKey !== null) {
+      requestCancel(this.endpoint, processID, secretKey);
+    }
+    this.destroy(reason);
+  }
+
+  async #learnFacts(): Promise<ServerFacts> {
+    const { rows } = await this.#client.query<{
+      standby: boolean;
+      system: string;
+      timeline: number;
+      segment: string;
+    }>(factsSql);
+    const row = rows[0];
+    if (!row) throw new Error("the server said nothing about itself");
+    return {
+      standby: row.standby,
+      system: row.system,
+      timeline: row.timeline,
+      walSegmentBytes: BigInt(row.segment),
+    };
+  }
+
+  /** Holds the packets of this turn back until the turn's promise callbacks have run, then sends them as one. */
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    const { stream } = this.#client.connection;
+    stream.cork();
+    process.nextTick(() => {
+      this.#corked = false;
+      stream.uncork();
+    });
+  }
+
+  /**
+   * The name of the prepared statement for `text` in the current schema. One per schema, because a plan that
+   * was made for another schema is analysed anew, and fails where a type has another identity there.
+   *
+   * @returns `undefined` when it is better not prepared: there are as many as may be, and all are in use
+   */
+  #nameOf(text: string): string | undefined {
+    const key = `${this.#schema ?? ""}\n${text}`;
+    const usedAt = ++this.#uses;
+    const known = this.#prepared.get(key);
+    if (known) {
+      // To the end of the map, which is in the order of last use.
+      this.#prepared.delete(key);
+      this.#prepared.set(key, { name: known.name, usedAt });
+      return known.name;
+    }
+    if (this.#prepared.size >= preparedMax) {
+      const [oldest] = this.#prepared.values();
+      // A working set that does not fit would only drive itself out, statement by statement.
+      if (oldest && usedAt - oldest.usedAt < 2 * preparedMax) return undefined;
+      this.#forgetOldest();
+    }
+    const name = `h${++this.#preparedMade}`;
+    this.#prepared.set(key, { name, usedAt });
+    return name;
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#prepared;
+    if (!oldest) return;
+    const [key, { name }] = oldest;
+    this.#prepared.delete(key);
+    // In a failed transaction the server refuses to; the plan then stays there until the session ends.
+    this.push({ text: `deallocate ${name}` });
+    delete this.#client.connection.parsedStatements[name];
+  }
+}
+
+/** @see PostgreSQL protocol, "Canceling Requests in Progress": 16 bytes on a connection of their own */
+function requestCancel(endpoint: PostgresEndpoint, processId: number, secretKey: number): void {
+  const request = Buffer.alloc(16);
+  request.writeInt32BE(16, 0);
+  request.writeInt32BE(80877102, 4);
+  request.writeInt32BE(processId, 8);
+  request.writeInt32BE(secretKey, 12);
+  const socket = endpoint.host.startsWith("/")
+    ? net.connect(`${endpoint.host}/.s.PGSQL.${endpoint.port}`)
+    : net.connect(endpoint.port, endpoint.host);
+  socket.on("error", () => socket.destroy()); // the server is gone, and with it what was to be cancelled
+  socket.end(request);
+  socket.unref();
+}

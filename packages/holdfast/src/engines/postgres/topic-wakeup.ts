@@ -1,0 +1,167 @@
+/**
+ * Waking readers when something was published: a NOTIFY a moment after the commit, never inside it, because
+ * transactions that notify commit one by one. At most one every 10 ms per process. A wake-up may be lost or be
+ * too many; readers poll as well.
+ *
+ * One connection per process and home listens for all topics there.
+ */
+import type net from "node:net";
+import pg from "pg";
+import type { Clock, Timer } from "../../clock/index.ts";
+import { boundedSessions } from "./log-session.ts";
+import type { DatabaseNodes } from "./nodes.ts";
+
+const channel = "holdfast_topic";
+const notifyEveryMs = 10;
+/** A wake-up later than this wakes nobody who has not polled since. */
+const notifyMsMax = 1_000;
+const reconnectMsMin = 50;
+const reconnectMsMax = 2_000;
+
+export interface TopicWakeup {
+  /** Something was committed to this topic: tells this process at once and the others soon. */
+  published(topicId: number): void;
+  /** Calls `wake` whenever something may have been published to the topic. @returns how to stop */
+  listen(topicId: number, wake: () => void): () => void;
+  /** Undoes one `topicWakeup`; the last one closes. */
+  release(): Promise<void>;
+}
+
+interface Shared {
+  readonly wakeup: TopicWakeup;
+  users: number;
+}
+
+const shared = new WeakMap<DatabaseNodes, Shared>();
+
+/** The wake-up of a home: one for all topics of the process that have this home. */
+export function topicWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
+  let entry = shared.get(home);
+  if (!entry) {
+    const made = openWakeup(home, clock);
+    const opened: Shared = {
+      users: 0,
+      wakeup: {
+        ...made,
+        async release() {
+          opened.users--;
+          if (opened.users > 0) return;
+          if (shared.get(home) === opened) shared.delete(home);
+          await made.release();
+        },
+      },
+    };
+    entry = opened;
+    shared.set(home, entry);
+  }
+  entry.users++;
+  return entry.wakeup;
+}
+
+function openWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
+  const node = home.config.nodes.find((one) => one.name === home.home);
+  if (!node) throw new RangeError(`there is no node "${home.home}"`);
+  const listeners = new Map<number, Set<() => void>>();
+  const unsaid = new Set<number>();
+  let timer: Timer | undefined;
+  let saying: Promise<void> | undefined;
+  let closed = false;
+  let listening: Promise<void> | undefined;
+  let client: pg.Client | undefined;
+  const stop = new AbortController();
+  const use = boundedSessions(home.primary(home.home), clock, notifyMsMax);
+
+  const wake = (topicId: number): void => {
+    for (const listener of listeners.get(topicId) ?? []) listener();
+  };
+
+  let saidAtMs = Number.NEGATIVE_INFINITY;
+  const say = async (): Promise<void> => {
+    timer = undefined;
+    saidAtMs = clock.monotonicMs();
+    const payload = [...unsaid].join(",");
+    unsaid.clear();
+    try {
+      await use(async (session) => {
+        // A notification is a transaction of its own; nobody needs its flush.
+        session.push({ text: "begin read write; set local synchronous_commit = off" });
+        session.push({ text: "select pg_notify($1, $2)", values: [channel, payload] });
+        await session.send({ text: "commit" });
+      });
+    } catch {
+      // Readers poll: an unsaid word costs a fraction of a second.
+    }
+    saying = undefined;
+    if (unsaid.size > 0 && !closed) sayLater();
+  };
+  const sayLater = (): void => {
+    if (saying || timer) return;
+    // The first word after a silence goes at once.
+    timer = clock.timer(Math.max(0, saidAtMs + notifyEveryMs - clock.monotonicMs()), () => {
+      saying = say();
+    });
+  };
+
+  const follow = async (): Promise<void> => {
+    let waitMs = reconnectMsMin;
+    while (!closed) {
+      const connection = new pg.Client({
+        ...node.primary,
+        application_name: "holdfast-topic",
+        connectionTimeoutMillis: 2_000,
+        keepAlive: true,
+      });
+      client = connection;
+      const ended = new Promise<void>((resolve) => {
+        connection.on("end", () => resolve());
+        connection.on("error", () => resolve());
+      });
+      connection.on("notification", ({ payload }) => {
+        for (const id of (payload ?? "").split(",")) wake(Number(id));
+      });
+      try {
+        await connection.connect();
+        await connection.query(`listen ${channel}`);
+        // Whatever was said while nobody listened.
+        for (const topicId of listeners.keys()) wake(topicId);
+        waitMs = reconnectMsMin;
+        await ended;
+      } catch {
+        // Away: polling goes on without it.
+      }
+      cut(connection);
+      if (closed) return;
+      await clock.sleep(waitMs, stop.signal).catch(() => {});
+      waitMs = Math.min(waitMs * 2, reconnectMsMax);
+    }
+  };
+
+  return {
+    published(topicId) {
+      wake(topicId);
+      if (closed) return;
+      unsaid.add(topicId);
+      sayLater();
+    },
+    listen(topicId, listener) {
+      const some = listeners.get(topicId) ?? new Set();
+      listeners.set(topicId, some.add(listener));
+      if (!closed) listening ??= follow();
+      return () => {
+        some.delete(listener);
+      };
+    },
+    async release() {
+      closed = true;
+      timer?.cancel();
+      stop.abort();
+      if (client) cut(client);
+      await Promise.all([listening, saying]);
+    },
+  };
+}
+
+/** Closes the socket without a goodbye: a server that stands still would never answer it. */
+function cut(client: pg.Client): void {
+  (client as unknown as { readonly connection: { readonly stream: net.Socket } }).connection.stream.destroy();
+}

@@ -1,0 +1,124 @@
+/**
+ * `database`: sharded, replicated SQL.
+ *
+ * Rows live in logical shards, a fixed number of them; shards live on nodes, and may move. `at(key)` is the
+ * one shard that holds the key: everything that must change together belongs to one key's shard.
+ */
+import type { Kysely, Transaction } from "kysely";
+import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
+import { type Bindable, namingProblem } from "../part.ts";
+import { boundPort, currentWorld } from "../world.ts";
+import type { AnyTables, DatabasePort, EffectGuard, ReadLevel, ShardKey, WriteOptions } from "./port.ts";
+
+export interface DatabaseOptions {
+  /** Folder of `NNN_name.sql` files, run in order on each shard, each once. Default: no migrations. */
+  readonly migrations?: URL;
+  readonly shards?: {
+    /** How a key finds its shard. Only `hash` today. */
+    readonly by?: "hash";
+    /** Number of logical shards, 1 to 1024, fixed for the life of the data. Default 32. */
+    readonly count?: number;
+  };
+  /** Streaming replicas of each node, 0 to 5. Default 1. */
+  readonly replicas?: number;
+  /** Nodes that the shards are spread over at first, 1 to the number of shards. Default 1. */
+  readonly nodes?: number;
+}
+
+export interface ResolvedDatabaseOptions {
+  readonly migrations: URL | undefined;
+  readonly shardBy: "hash";
+  readonly shardCount: number;
+  readonly replicas: number;
+  readonly nodes: number;
+}
+
+export const databaseDefaults = { shardCount: 32, replicas: 1, nodes: 1 } as const;
+
+export interface Shard<Tables> {
+  readonly index: number;
+  /** Statements that cannot write, each with a snapshot of its own; `level` defaults to `session`. */
+  read<T>(run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
+  read<T>(level: ReadLevel, run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
+  /** A read-write transaction. @see WriteOptions */
+  write<T>(run: (tx: Transaction<Tables>) => Promise<T>, options?: WriteOptions): Promise<T>;
+  /** A read-write transaction that happens once per guard. @returns false when it had happened before */
+  writeOnce(guard: EffectGuard, run: (tx: Transaction<Tables>) => Promise<void>): Promise<boolean>;
+}
+
+/** A database of whatever tables: for code that routes, migrates or binds, and never looks at a row. */
+export type AnyDatabase = Database<AnyTables>;
+
+export interface Database<Tables> extends Bindable<DatabasePort> {
+  readonly kind: "database";
+  readonly options: ResolvedDatabaseOptions;
+  /** The shard that holds `key`. */
+  at(key: ShardKey): Shard<Tables>;
+  /** Every shard, for questions that have no key. Each is asked on its own: there is no common snapshot. */
+  shards(): readonly Shard<Tables>[];
+}
+
+/** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
+export function database<Tables>(name: string, options: DatabaseOptions = {}): Database<Tables> {
+  const resolved = resolveDatabaseOptions(name, options);
+  const handle: Database<Tables> = {
+    kind: "database",
+    name,
+    options: resolved,
+    at: (key) => shard(handle, boundPort(handle).shardOf(key)),
+    shards: () => Array.from({ length: boundPort(handle).shardCount }, (_, index) => shard(handle, index)),
+  };
+  return handle;
+}
+
+function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
+  const report = <T>(operation: string, run: (undone: Undone) => Promise<T>): Promise<T> =>
+    currentWorld(handle).seam.operation("database", handle.name, operation, currentCall(), run, {
+      shard: index,
+    });
+  return {
+    index,
+    read<T>(
+      first: ReadLevel | ((sql: Kysely<Tables>) => Promise<T>),
+      second?: (sql: Kysely<Tables>) => Promise<T>,
+    ): Promise<T> {
+      const level = typeof first === "string" ? first : "session";
+      const run = typeof first === "string" ? second : first;
+      if (!run) throw new TypeError("read needs a function to run");
+      return report("read", (undone) => boundPort(handle).read(index, level, run, undone));
+    },
+    write: (run, options = {}) =>
+      report("write", (undone) => boundPort(handle).write(index, run, options, undone)),
+    writeOnce: (guard, run) =>
+      report("write-once", (undone) => boundPort(handle).writeOnce(index, guard, run, undone)),
+  };
+}
+
+function resolveDatabaseOptions(name: string, options: DatabaseOptions): ResolvedDatabaseOptions {
+  const resolved: ResolvedDatabaseOptions = {
+    migrations: options.migrations,
+    shardBy: options.shards?.by ?? "hash",
+    shardCount: options.shards?.count ?? databaseDefaults.shardCount,
+    replicas: options.replicas ?? databaseDefaults.replicas,
+    nodes: options.nodes ?? databaseDefaults.nodes,
+  };
+  const problems: string[] = [];
+  const naming = namingProblem("database", name);
+  if (naming) problems.push(naming);
+  const { shardBy, shardCount, replicas, nodes } = resolved;
+  if (shardBy !== "hash") problems.push(`shards.by should be "hash", got ${JSON.stringify(shardBy)}`);
+  if (!isWholeIn(shardCount, 1, 1024))
+    problems.push(`shards.count should be a whole number from 1 to 1024, got ${shardCount}`);
+  if (!isWholeIn(replicas, 0, 5))
+    problems.push(`replicas should be a whole number from 0 to 5, got ${replicas}`);
+  if (!isWholeIn(nodes, 1, shardCount))
+    problems.push(
+      `nodes should be a whole number from 1 to the number of shards (${shardCount}), got ${nodes}`,
+    );
+  refuseProblems("HOLDFAST_OPTIONS_INVALID", `database "${name}"`, problems);
+  return Object.freeze(resolved);
+}
+
+function isWholeIn(value: number, min: number, max: number): boolean {
+  return Number.isInteger(value) && value >= min && value <= max;
+}

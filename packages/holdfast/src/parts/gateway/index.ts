@@ -1,0 +1,8 @@
+export {
+  type Gateway,
+  type GatewayOptions,
+  gateway,
+  gatewayDefaults,
+  type ResolvedGatewayOptions,
+  type Route,
+} from "./declare.ts";

@@ -1,0 +1,23 @@
+export { type Cache, type CacheOptions, cache } from "./cache/index.ts";
+export {
+  type Database,
+  type DatabaseOptions,
+  database,
+  type ReadLevel,
+  type Shard,
+  type ShardKey,
+  type WriteOptions,
+} from "./database/index.ts";
+export { type Gateway, type GatewayOptions, gateway, type Route } from "./gateway/index.ts";
+export { isPart, type Part, type PartKind } from "./part.ts";
+export {
+  errorResponse,
+  type FetchHandler,
+  type Service,
+  type ServiceOptions,
+  service,
+} from "./service/index.ts";
+export { isSystem, type System, type SystemOptions, system } from "./system.ts";
+export { type Topic, type TopicOptions, topic } from "./topic/index.ts";
+export { type Batch, type BatchHandler, type Worker, type WorkerOptions, worker } from "./worker/index.ts";
+export { currentWorld, installWorld, inWorld, World } from "./world.ts";

@@ -1,0 +1,122 @@
+/**
+ * `topic`: a log of messages, in partitions, in order per key.
+ *
+ * Publishing is durable when it resolves. Consumers form groups; each partition is read by one member of a
+ * group at a time, in batches whose effects on a database happen once (`Batch.apply`).
+ */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { currentCall, HoldfastError, refuseProblems } from "../../call/index.ts";
+import type { AnyDatabase } from "../database/index.ts";
+import { type Bindable, namingProblem } from "../part.ts";
+import { boundPort, currentWorld } from "../world.ts";
+import type { TopicPort } from "./port.ts";
+import { prepareMessage } from "./prepare-message.ts";
+
+export interface TopicOptions<Schema extends StandardSchemaV1> {
+  /** Any Standard Schema (Valibot, Zod, ArkType …): what does not fit is refused at `publish`. */
+  readonly schema: Schema;
+  /** Messages with one key keep their order. At most 255 characters. */
+  readonly keyBy: (value: StandardSchemaV1.InferOutput<Schema>) => string;
+  /** Number of partitions, 1 to 256: the most members of a group that can work at once. Default 8. */
+  readonly partitions?: number;
+  /** The database whose first node keeps the log. Default: the system's first database. */
+  readonly home?: AnyDatabase;
+  /** Largest message, as JSON, in bytes. Default 1 MiB. */
+  readonly maxMessageBytes?: number;
+  /**
+   * How long messages are kept at least, in milliseconds by the store's clock, 1_000 or more. Default
+   * 86_400_000 (a day). Messages that a consumer has not completed are kept until it has; a consumer that is
+   * new begins with the oldest message kept. Longer takes more disk.
+   */
+  readonly retentionMs?: number;
+}
+
+export interface ResolvedTopicOptions {
+  readonly partitions: number;
+  readonly home: AnyDatabase | undefined;
+  readonly maxMessageBytes: number;
+  readonly retentionMs: number;
+}
+
+export const topicDefaults = { partitions: 8, maxMessageBytes: 1 << 20, retentionMs: 86_400_000 } as const;
+
+/** Most messages in one `publish`: they are one transaction. */
+export const publishMessagesMax = 10_000;
+
+export interface Topic<Value> extends Bindable<TopicPort> {
+  readonly kind: "topic";
+  readonly options: ResolvedTopicOptions;
+  /**
+   * Resolves when the message is durable. Many at once (at most 10_000) are one transaction: all or none.
+   *
+   * Where the order of two publishes of one key matters, await the first before the second: when a connection
+   * breaks between two that are under way at once, the second may be committed first.
+   *
+   * @throws {HoldfastError} HOLDFAST_INPUT_INVALID, HOLDFAST_OVERLOADED, HOLDFAST_UNAVAILABLE: not published.
+   *   HOLDFAST_OUTCOME_UNKNOWN: the commit had no answer until the deadline. HOLDFAST_DEADLINE and
+   *   HOLDFAST_ABORTED say in their outcome which of the two.
+   */
+  publish(value: Value | readonly Value[]): Promise<void>;
+}
+
+/** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
+export function topic<Schema extends StandardSchemaV1>(
+  name: string,
+  options: TopicOptions<Schema>,
+): Topic<StandardSchemaV1.InferOutput<Schema>> {
+  type Value = StandardSchemaV1.InferOutput<Schema>;
+  const resolved = resolveTopicOptions(name, options);
+  const rule = { name, schema: options.schema, keyBy: options.keyBy, ...resolved };
+  const handle: Topic<Value> = {
+    kind: "topic",
+    name,
+    options: resolved,
+    publish: (value) =>
+      currentWorld(handle).seam.operation("topic", name, "publish", currentCall(), async () => {
+        const values: readonly Value[] = Array.isArray(value) ? value : [value as Value];
+        if (values.length === 0) return;
+        if (values.length > publishMessagesMax) throw tooManyError(name, values.length);
+        const port = boundPort(handle);
+        await port.publish(await Promise.all(values.map((one) => prepareMessage(rule, one))));
+      }),
+  };
+  return handle;
+}
+
+function tooManyError(name: string, count: number): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_INPUT_INVALID",
+    `topic "${name}": ${count} messages in one publish; they are one transaction, so at most ${publishMessagesMax} are taken. Publish them in parts.`,
+    { data: { topic: name, count, countMax: publishMessagesMax } },
+  );
+}
+
+function resolveTopicOptions<Schema extends StandardSchemaV1>(
+  name: string,
+  options: TopicOptions<Schema>,
+): ResolvedTopicOptions {
+  const resolved: ResolvedTopicOptions = {
+    partitions: options.partitions ?? topicDefaults.partitions,
+    home: options.home,
+    maxMessageBytes: options.maxMessageBytes ?? topicDefaults.maxMessageBytes,
+    retentionMs: options.retentionMs ?? topicDefaults.retentionMs,
+  };
+  const problems: string[] = [];
+  const naming = namingProblem("topic", name);
+  if (naming) problems.push(naming);
+  const { partitions, maxMessageBytes, retentionMs } = resolved;
+  if (!(Number.isInteger(partitions) && partitions >= 1 && partitions <= 256)) {
+    problems.push(`partitions should be a whole number from 1 to 256, got ${partitions}`);
+  }
+  if (!(Number.isInteger(maxMessageBytes) && maxMessageBytes >= 1 && maxMessageBytes <= 64 << 20)) {
+    problems.push(`maxMessageBytes should be a whole number from 1 to 67108864, got ${maxMessageBytes}`);
+  }
+  if (!(retentionMs >= 1000)) problems.push(`retentionMs should be at least 1000, got ${retentionMs}`);
+  if (typeof options.keyBy !== "function")
+    problems.push("keyBy should be a function from a message to its key");
+  if (typeof options.schema?.["~standard"]?.validate !== "function") {
+    problems.push("schema should be a Standard Schema (Valibot, Zod, ArkType …)");
+  }
+  refuseProblems("HOLDFAST_OPTIONS_INVALID", `topic "${name}"`, problems);
+  return Object.freeze(resolved);
+}

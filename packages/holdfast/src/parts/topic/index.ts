@@ -1,0 +1,3 @@
+export { assignStep } from "./assign-step.ts";
+export { type ResolvedTopicOptions, type Topic, type TopicOptions, topic, topicDefaults } from "./declare.ts";
+export type { OutgoingMessage, PartitionClaim, RecordedBatch, StoredMessage, TopicPort } from "./port.ts";

@@ -1,0 +1,97 @@
+/**
+ * What a worker's handler gets: messages of one partition, in order, under a number that never changes.
+ */
+import type { Transaction } from "kysely";
+import { HoldfastError } from "../../call/index.ts";
+import type { Database, ShardKey } from "../database/index.ts";
+import type { RecordedBatch, StoredMessage } from "../topic/index.ts";
+
+export interface Batch<Value> {
+  readonly partition: number;
+  readonly sequence: bigint;
+  readonly messages: readonly StoredMessage<Value>[];
+  /** Aborts when the worker has drained for too long or has lost its partition. */
+  readonly signal: AbortSignal;
+  /**
+   * Applies the batch to a database, once. Messages are grouped by the shard of their key; each shard's group
+   * runs in one transaction that also records the batch's number, so that a batch that comes again, from
+   * whatever process, changes nothing where it was applied before.
+   *
+   * When it rejects, some shards may have applied their group and others not. Let the error escape: the batch
+   * comes again, and only the others apply theirs.
+   *
+   * `keyOf` has to answer the same for the same message each time. `run` may be called again for a transaction
+   * that did not commit, so its effects belong into `tx`. Once per batch and database: all that the batch does
+   * to a shard is one transaction.
+   *
+   * @throws {HoldfastError} HOLDFAST_INPUT_INVALID when called twice for one database; otherwise what the
+   *   first failing shard threw, after all others have ended
+   */
+  apply<Tables>(
+    database: Database<Tables>,
+    keyOf: (value: Value) => ShardKey,
+    run: (tx: Transaction<Tables>, messages: readonly StoredMessage<Value>[]) => Promise<void>,
+  ): Promise<void>;
+}
+
+/** Shards written at a time: a batch must not take every connection of its process. */
+const shardsAtOnce = 4;
+
+export function openBatch<Value>(
+  consumer: string,
+  recorded: RecordedBatch,
+  signal: AbortSignal,
+): Batch<Value> {
+  const messages = recorded.messages as readonly StoredMessage<Value>[];
+  const guard = { consumer, partition: recorded.partition, sequence: recorded.sequence };
+  const applied = new Set<string>();
+  return {
+    partition: recorded.partition,
+    sequence: recorded.sequence,
+    messages,
+    signal,
+    async apply(database, keyOf, run) {
+      if (applied.has(database.name)) throw appliedTwiceError(consumer, database.name);
+      applied.add(database.name);
+      const groups = [...groupByShard(database, messages, keyOf).values()];
+      const failures: unknown[] = [];
+      const work = async () => {
+        for (let group = groups.shift(); group && !signal.aborted; group = groups.shift()) {
+          const { key, messages: own } = group;
+          try {
+            await database.at(key).writeOnce(guard, (tx) => run(tx, own));
+          } catch (error) {
+            failures.push(error);
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(shardsAtOnce, groups.length) }, work));
+      if (failures.length > 0) throw failures[0];
+      signal.throwIfAborted();
+    },
+  };
+}
+
+function groupByShard<Value, Tables>(
+  database: Database<Tables>,
+  messages: readonly StoredMessage<Value>[],
+  keyOf: (value: Value) => ShardKey,
+) {
+  const groups = new Map<number, { readonly key: ShardKey; readonly messages: StoredMessage<Value>[] }>();
+  for (const message of messages) {
+    const key = keyOf(message.value);
+    const { index } = database.at(key);
+    const group = groups.get(index);
+    if (group) group.messages.push(message);
+    else groups.set(index, { key, messages: [message] });
+  }
+  return groups;
+}
+
+function appliedTwiceError(consumer: string, database: string): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_INPUT_INVALID",
+    `Worker "${consumer}" called batch.apply twice for database "${database}". A shard applies a batch once, so the second would do nothing: do both in one apply.`,
+    { data: { consumer, database } },
+  );
+}

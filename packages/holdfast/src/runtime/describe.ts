@@ -1,0 +1,75 @@
+/**
+ * A system as plain data. The supervisor never loads user code: a short-lived process does, checks that every
+ * part's module has what it must, and sends this. A module that hangs, exits or throws while it is loaded can
+ * therefore not take the supervisor with it.
+ */
+import { database as declareDatabase, type System } from "../parts/index.ts";
+
+export interface SystemDescription {
+  readonly name: string;
+  readonly edge:
+    | {
+        readonly name: string;
+        readonly routes: readonly { readonly path: string; readonly to: string }[];
+        readonly workers: number;
+        readonly host: string;
+        readonly port: number;
+        readonly timeoutMs: number;
+      }
+    | undefined;
+  readonly services: readonly { readonly name: string; readonly instances: number }[];
+  readonly workers: readonly {
+    readonly name: string;
+    readonly from: string;
+    readonly instances: number;
+  }[];
+  readonly databases: readonly {
+    readonly name: string;
+    readonly migrations: string | undefined;
+    readonly shardCount: number;
+    readonly replicas: number;
+    readonly nodes: number;
+  }[];
+  readonly caches: readonly string[];
+  readonly topics: readonly { readonly name: string; readonly home: string | undefined }[];
+}
+
+export function describeSystem(system: System): SystemDescription {
+  const { edge } = system;
+  return {
+    name: system.name,
+    edge: edge && {
+      name: edge.name,
+      routes: edge.options.routes.map((route) => ({ path: route.path, to: route.to.name })),
+      workers: edge.options.workers,
+      host: edge.options.host,
+      port: edge.options.port,
+      timeoutMs: edge.options.timeoutMs,
+    },
+    services: system.services.map(({ name, options }) => ({ name, instances: options.instances.min })),
+    workers: system.workers.map(({ name, options }) => ({
+      name,
+      from: options.from.name,
+      instances: options.instances,
+    })),
+    databases: system.databases.map(({ name, options }) => ({
+      name,
+      migrations: options.migrations?.href,
+      shardCount: options.shardCount,
+      replicas: options.replicas,
+      nodes: options.nodes,
+    })),
+    caches: system.caches.map(({ name }) => name),
+    topics: system.topics.map(({ name, options }) => ({ name, home: options.home?.name })),
+  };
+}
+
+/** The declaration of a described database, for the engine's migrations. */
+export function redeclareDatabase(described: SystemDescription["databases"][number]) {
+  return declareDatabase(described.name, {
+    ...(described.migrations ? { migrations: new URL(described.migrations) } : {}),
+    shards: { by: "hash", count: described.shardCount },
+    replicas: described.replicas,
+    nodes: described.nodes,
+  });
+}

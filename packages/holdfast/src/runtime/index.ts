@@ -1,0 +1,5 @@
+/** Opening a world by hand: for tests, scripts, and processes that `holdfast up` does not start. */
+export { consumeTopic } from "./consume.ts";
+export type { ConsumeOptions } from "./consume-options.ts";
+export type { WorldConfig } from "./messages.ts";
+export { type OpenWorld, openWorld, type WorldEnvironment } from "./open-world.ts";

@@ -1,0 +1,37 @@
+/** Brings every database of a system to the state that its code expects: the framework's tables, then its own. */
+import type { Clock } from "../clock/index.ts";
+import { installFramework } from "../engines/postgres/install.ts";
+import { migrateDatabase } from "../engines/postgres/migrate.ts";
+import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
+import { redeclareDatabase, type SystemDescription } from "./describe.ts";
+import type { WorldConfig } from "./messages.ts";
+
+export interface MigrateOptions {
+  readonly clock: Clock;
+  readonly progress: (text: string) => void;
+}
+
+/** Connections of the supervisor to each server while it migrates. */
+const poolSize = 4;
+
+/** @throws {HoldfastError} what the broken migration says, with its file */
+export async function migrateSystem(
+  description: SystemDescription,
+  world: WorldConfig,
+  { clock, progress }: MigrateOptions,
+): Promise<void> {
+  for (const described of description.databases) {
+    const config = world.databases[described.name];
+    if (!config) throw new TypeError(`nobody says where database "${described.name}" is`);
+    const nodes = openDatabaseNodes(config, { clock, applicationName: "holdfast migrate", poolSize });
+    try {
+      await installFramework(nodes);
+      await migrateDatabase(redeclareDatabase(described), nodes, {
+        onProgress: ({ shard, file }) =>
+          progress(`Migrating ${described.name}: ${file}, shard ${shard + 1} of ${described.shardCount}`),
+      });
+    } finally {
+      await nodes.close();
+    }
+  }
+}

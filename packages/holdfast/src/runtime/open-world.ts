@@ -1,0 +1,93 @@
+/**
+ * Binding a system to its engines: from the declaration and a plain description of where things are, to a
+ * world in which its handles work. Every process that runs a part opens one; two of them in one process share
+ * nothing.
+ */
+import type { Clock } from "../clock/index.ts";
+import { memoryCache } from "../engines/memory/cache.ts";
+import { postgresInvalidationBus } from "../engines/postgres/bus.ts";
+import { postgresDatabase } from "../engines/postgres/database.ts";
+import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
+import { postgresTopic } from "../engines/postgres/topic.ts";
+import { type System, World } from "../parts/index.ts";
+import type { WorldConfig } from "./messages.ts";
+import { keepUp } from "./upkeep.ts";
+
+export interface OpenWorld {
+  readonly world: World;
+  /** Ends waiting, listening and pooled connections. May be called twice. */
+  close(): Promise<void>;
+}
+
+export interface WorldEnvironment {
+  readonly clock: Clock;
+  /** Shown by Postgres as the name of the connections, such as `shortener api-1`. */
+  readonly applicationName: string;
+}
+
+/** Connects lazily: a world opens while its databases are away, and its calls say so. */
+export function openWorld(system: System, config: WorldConfig, env: WorldEnvironment): OpenWorld {
+  const { clock } = env;
+  const world = new World(config.name, clock);
+  const closers: (() => Promise<void> | void)[] = [];
+
+  const nodesOf = new Map<string, DatabaseNodes>();
+  for (const database of system.databases) {
+    const nodes = openDatabaseNodes(configured(config, database.name), {
+      clock,
+      applicationName: env.applicationName,
+      poolSize: config.poolSize,
+    });
+    nodesOf.set(database.name, nodes);
+    closers.push(() => nodes.close(), keepUp(nodes, clock));
+    world.bind(database, postgresDatabase(database, nodes, clock));
+  }
+
+  const [first] = system.databases;
+  const home = first && nodesOf.get(first.name);
+  for (const topic of system.topics) {
+    const nodes = topic.options.home ? nodesOf.get(topic.options.home.name) : home;
+    if (!nodes) throw new TypeError(`topic "${topic.name}" has no home in the world "${config.name}"`);
+    const port = postgresTopic(topic, nodes, clock);
+    closers.push(() => port.close());
+    world.bind(topic, port);
+  }
+
+  // A cache may be invalidated in a transaction of any database, so the bus reads them all.
+  const bus =
+    home && system.caches.length > 0 ? postgresInvalidationBus([...nodesOf.values()], clock) : undefined;
+  if (bus) closers.push(() => bus.close());
+  for (const cache of system.caches) {
+    const port = memoryCache(cache, { bus, clock, seam: world.seam });
+    closers.push(() => port.close());
+    world.bind(cache, port);
+  }
+
+  let closing: Promise<void> | undefined;
+  return {
+    world,
+    close() {
+      closing ??= closeAll(closers);
+      return closing;
+    },
+  };
+}
+
+function configured(config: WorldConfig, name: string) {
+  const found = config.databases[name];
+  if (!found) throw new TypeError(`the world "${config.name}" says nowhere where database "${name}" is`);
+  return found;
+}
+
+/** The last opened closes first, because it may use what was opened before. */
+async function closeAll(closers: readonly (() => Promise<void> | void)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of [...closers].reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw new AggregateError(failures, "a world did not close cleanly");
+}

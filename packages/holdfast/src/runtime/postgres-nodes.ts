@@ -1,0 +1,222 @@
+/**
+ * The embedded Postgres servers of a system, supervised: started together, restarted when one ends without
+ * having been told to, stopped last.
+ *
+ * Nodes are shared by the database parts; each part has a Postgres database of its own name on each node. A
+ * restarted server recovers its data and keeps its port, so nobody has to be told: pools connect again.
+ */
+import { join } from "node:path";
+import type { Clock } from "../clock/index.ts";
+import type { DatabaseConfig } from "../engines/postgres/config.ts";
+import {
+  type RunningNode,
+  type RunningServer,
+  type ServerExit,
+  type ServerId,
+  startNode,
+} from "../engines/postgres/embedded/index.ts";
+import type { SystemDescription } from "./describe.ts";
+import { replicaLags } from "./replica-lag.ts";
+import { initialRestartState, type RestartState, stepRestart } from "./restart-step.ts";
+import type { ServerStatus } from "./status.ts";
+
+/** Connections that each embedded server accepts: an idle slot costs next to nothing. */
+export const maxConnections = 200;
+
+/** How long an immediate shutdown may take, in milliseconds: it has nothing to write. */
+const quitMsMax = 5_000;
+
+export interface PostgresNodesOptions {
+  readonly databases: SystemDescription["databases"];
+  /** Folder of the nodes' folders. */
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly progress: (text: string) => void;
+  /** Asked right before a server is started again; after a no it stays down. */
+  readonly mayRestart: () => boolean;
+  /** A server ended without having been told to, or could not be started again. */
+  readonly failed: (server: string, how: string, waitMs: number) => void;
+  readonly restarted: (server: string, pid: number) => void;
+}
+
+/**
+ * `clean`, or `at-once`: then they recover at the next start. `abandon` is at once too, and touches nothing but
+ * its own processes: the folders may be another supervisor's by now.
+ */
+export type NodesStop = "clean" | "at-once" | "abandon";
+
+export interface PostgresNodes {
+  /** Where the shards of `database` are: round robin over its nodes. */
+  config(database: SystemDescription["databases"][number]): DatabaseConfig;
+  status(): Promise<ServerStatus[]>;
+  /** Stops all servers. May be called again, to be less patient. */
+  stop(how: NodesStop): Promise<void>;
+}
+
+/** @throws {HoldfastError} HOLDFAST_POSTGRES_* and HOLDFAST_DISK_FULL; then none of the servers runs */
+export async function startPostgresNodes(options: PostgresNodesOptions): Promise<PostgresNodes> {
+  const { databases, clock } = options;
+  const count = Math.max(0, ...databases.map(({ nodes }) => nodes));
+  const replicas = Math.max(0, ...databases.map((database) => database.replicas));
+  const starting = await Promise.allSettled(
+    Array.from({ length: count }, async (_, index) => {
+      const name = `node-${index + 1}`;
+      const node = await startNode({
+        name,
+        dir: join(options.dir, name),
+        replicas,
+        maxConnections,
+        clock,
+        onProgress: options.progress,
+      });
+      return node;
+    }),
+  );
+  const nodes = starting.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
+  const failure = starting.find((start) => start.status === "rejected");
+  const stopNodes = () => Promise.all(nodes.map((node) => node.stop()));
+  try {
+    if (failure) throw failure.reason;
+    for (const database of databases) {
+      await Promise.all(nodes.slice(0, database.nodes).map((node) => node.createDatabase(database.name)));
+    }
+  } catch (error) {
+    await stopNodes();
+    throw error;
+  }
+  const stopping = new AbortController();
+  const servers = nodes.flatMap((node) => [
+    new SupervisedServer(node, "primary", options, stopping.signal),
+    ...node.replicas.map((_, index) => new SupervisedServer(node, index, options, stopping.signal)),
+  ]);
+  return {
+    config: (database) => ({
+      nodes: nodes.slice(0, database.nodes).map((node) => {
+        const endpoints = node.endpoints(database.name);
+        return { ...endpoints, replicas: endpoints.replicas.slice(0, database.replicas) };
+      }),
+      shardMap: {
+        epoch: 1,
+        shards: Array.from(
+          { length: database.shardCount },
+          (_, shard) => `node-${(shard % database.nodes) + 1}`,
+        ),
+      },
+    }),
+    async status() {
+      const lags = new Map(
+        await Promise.all(nodes.map(async (node) => [node.name, await replicaLags(node, clock)] as const)),
+      );
+      return servers.map((server) => server.status(lags.get(server.node) ?? new Map()));
+    },
+    async stop(how) {
+      stopping.abort();
+      if (how === "abandon") {
+        await Promise.all(servers.map((server) => server.abandon()));
+        return;
+      }
+      if (how === "at-once") {
+        for (const node of nodes)
+          for (const server of [...node.replicas, node.primary]) server.kill("SIGQUIT");
+      }
+      await stopNodes();
+    },
+  };
+}
+
+class SupervisedServer {
+  readonly name: string;
+  readonly node: string;
+  readonly #node: RunningNode;
+  readonly #id: ServerId;
+  readonly #options: PostgresNodesOptions;
+  readonly #stopping: AbortSignal;
+  #state: ServerStatus["state"] = "ready";
+  #restarts = 0;
+  #restart: RestartState = initialRestartState;
+  #readyAtMs: number;
+  #lastError: string | undefined;
+  /** Settled when it is not being started again. Never rejects. */
+  #recovery: Promise<void> = Promise.resolve();
+
+  constructor(node: RunningNode, id: ServerId, options: PostgresNodesOptions, stopping: AbortSignal) {
+    this.#node = node;
+    this.#id = id;
+    this.#options = options;
+    this.#stopping = stopping;
+    this.node = node.name;
+    this.name = this.#server().name;
+    this.#readyAtMs = options.clock.monotonicMs();
+    this.#watch();
+  }
+
+  status(lags: ReadonlyMap<string, number>): ServerStatus {
+    const { role, port, pid } = this.#server();
+    const stopped = this.#stopping.aborted ? "stopped" : this.#state;
+    return {
+      name: this.name,
+      node: this.node,
+      role,
+      state: stopped,
+      pid: stopped === "ready" ? pid : undefined,
+      port,
+      restarts: this.#restarts,
+      lagBytes: role === "replica" ? lags.get(this.name.slice(this.node.length + 1)) : undefined,
+      lastError: this.#lastError,
+    };
+  }
+
+  /** Ends its process, one that is just being started as well. */
+  async abandon(): Promise<void> {
+    await this.#recovery;
+    const server = this.#server();
+    server.kill("SIGQUIT");
+    const patience = this.#options.clock.timer(quitMsMax, () => server.kill("SIGKILL"), { ref: true });
+    await server.exited;
+    patience.cancel();
+  }
+
+  #server(): RunningServer {
+    const server = this.#id === "primary" ? this.#node.primary : this.#node.replicas[this.#id];
+    if (!server) throw new RangeError(`node ${this.#node.name} has no replica ${this.#id}`);
+    return server;
+  }
+
+  #watch(): void {
+    void this.#server().exited.then((exit) => {
+      if (!this.#stopping.aborted) this.#recovery = this.#again(words(exit));
+    });
+  }
+
+  /** Starts it again until it runs: a database that is given up helps nobody. */
+  async #again(how: string): Promise<void> {
+    const { clock } = this.#options;
+    let readyForMs: number | undefined = clock.monotonicMs() - this.#readyAtMs;
+    for (let reason = how; ; readyForMs = undefined) {
+      const end = { atMs: clock.monotonicMs(), readyForMs };
+      const { state, delayMs } = stepRestart(this.#restart, end, clock.random);
+      this.#restart = state;
+      this.#state = "restarting";
+      this.#lastError = reason;
+      this.#options.failed(this.name, reason, delayMs);
+      try {
+        await clock.sleep(delayMs, this.#stopping);
+        if (!this.#options.mayRestart()) return;
+        const server = await this.#node.restartServer(this.#id);
+        this.#restarts++;
+        this.#state = "ready";
+        this.#readyAtMs = clock.monotonicMs();
+        this.#options.restarted(this.name, server.pid);
+        this.#watch();
+        return;
+      } catch (error) {
+        if (this.#stopping.aborted) return;
+        reason = (error as Error).message;
+      }
+    }
+  }
+}
+
+function words({ code, signal }: ServerExit): string {
+  return signal ?? `exit code ${code}`;
+}

@@ -1,0 +1,42 @@
+/** One instance of a worker: opens the world, loads the worker's module, consumes its topic. */
+import { systemClock } from "../../clock/index.ts";
+import { logOperations } from "../../observe/index.ts";
+import { installWorld } from "../../parts/index.ts";
+import { consumeTopic } from "../consume.ts";
+import { loadSystem, loadWorker } from "../load-system.ts";
+import { openWorld } from "../open-world.ts";
+import { runChild } from "./channel.ts";
+
+/** How long a batch under way may take when the process is to end; the supervisor's own bound is longer. */
+const workerDrainMs = 8_000;
+
+runChild("start-part", async (start, { logger }) => {
+  const system = await loadSystem(start.systemFile);
+  const worker = system.workers.find(({ name }) => name === start.part);
+  if (!worker) throw new Error(`${start.systemFile} has no worker "${start.part}" any more.`);
+  const clock = systemClock;
+  const open = openWorld(system, start.world, { clock, applicationName: `${system.name} ${start.instance}` });
+  installWorld(open.world);
+  logOperations(open.world.seam, logger);
+  const handler = await loadWorker(worker);
+  const stopping = new AbortController();
+  const running = consumeTopic({
+    worker,
+    topic: open.world.port(worker.options.from),
+    handler,
+    clock,
+    world: open.world,
+    signal: stopping.signal,
+    memberName: start.instance,
+    drainMs: workerDrainMs,
+    onError: (error, context) => logger.warn("the batch comes again", { error, ...context }),
+  });
+  return {
+    running,
+    async drain() {
+      stopping.abort();
+      await running;
+      await open.close();
+    },
+  };
+});

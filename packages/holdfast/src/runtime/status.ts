@@ -1,0 +1,37 @@
+/** What a supervisor tells of its system: the data behind `holdfast status`. */
+import type { InstanceStatus } from "./instance.ts";
+
+export type SystemState = "starting" | "running" | "stopping";
+
+export interface PartInstanceStatus extends InstanceStatus {
+  readonly kind: "service" | "worker" | "gateway" | "traffic";
+  readonly part: string;
+}
+
+export interface ServerStatus {
+  /** Such as `node-1/primary`. */
+  readonly name: string;
+  readonly node: string;
+  readonly role: "primary" | "replica";
+  readonly state: "ready" | "restarting" | "stopped";
+  readonly pid: number | undefined;
+  readonly port: number;
+  readonly restarts: number;
+  /** How far a replica's replay is behind its primary, in bytes of log; `undefined` when nobody knows. */
+  readonly lagBytes: number | undefined;
+  readonly lastError: string | undefined;
+}
+
+export interface SystemStatus {
+  readonly system: string;
+  readonly state: SystemState;
+  /** What is being done while it starts. */
+  readonly step: string | undefined;
+  /** Process id of the supervisor. */
+  readonly pid: number;
+  readonly upMs: number;
+  /** Where the gateway answers. */
+  readonly url: string | undefined;
+  readonly instances: readonly PartInstanceStatus[];
+  readonly servers: readonly ServerStatus[];
+}
