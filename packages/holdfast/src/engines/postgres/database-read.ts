@@ -10,6 +10,7 @@ import { type Call, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { AnyTables, ReadLevel } from "../../parts/database/port.ts";
 import { isOwnAnswer, leaseKysely } from "./kysely-lease.ts";
+import type { QualifiedStatements } from "./kysely-qualify.ts";
 import type { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import type { NodePool } from "./pool.ts";
@@ -22,7 +23,7 @@ import {
   positionAt,
   replayPositionStatement,
 } from "./routing-position.ts";
-import type { PgSession } from "./session.ts";
+import { noSchema, type PgSession } from "./session.ts";
 import { untilOver, watchSilence } from "./session-watch.ts";
 
 export interface ReadRequest<T> {
@@ -32,6 +33,7 @@ export interface ReadRequest<T> {
   readonly level: ReadLevel;
   readonly patience: Patience;
   readonly uses: StatementUse;
+  readonly statements: QualifiedStatements;
   readonly clock: Clock;
   readonly turn: number;
   run(sql: Kysely<AnyTables>): Promise<T>;
@@ -75,11 +77,11 @@ export async function readOnly<T>(request: ReadRequest<T>): Promise<T> {
 }
 
 async function ask<T>(request: ReadRequest<T>, candidate: ReadCandidate): Promise<Asked<T>> {
-  const { patience, schema } = request;
+  const { patience } = request;
   const { pool } = candidate;
   let session: PgSession;
   try {
-    session = await pool.lease(patience, schema);
+    session = await pool.lease(patience, noSchema);
   } catch (error) {
     if (isLost(error)) return { kind: "lost", error };
     throw error;
@@ -109,10 +111,10 @@ async function query<T>(
   } catch (error) {
     return { kind: "lost", error: error as HoldfastError };
   }
-  const placed = session.useSchema(request.schema);
   const call = request.patience.call;
   const trailer = call && trailerFor(request, pool);
-  const lease = leaseKysely(session, request.uses, trailer);
+  const { schema, statements } = request;
+  const lease = leaseKysely(session, request.uses, { schema, statements }, trailer);
   let value: T;
   try {
     value = await request.run(lease.sql);
@@ -125,7 +127,7 @@ async function query<T>(
     lease.end();
   }
   try {
-    await placed;
+    await lease.placed;
     if (call && lease.trail) await raise(call, pool, session, lease.trail);
     return { kind: "answered", value };
   } catch (error) {

@@ -10,6 +10,7 @@ import { keyHashModulo, shardMapProblems } from "../../placement/index.ts";
 import { guardProofs, type ProofMaker, writeProofs } from "./commit-proof.ts";
 import { readOnly } from "./database-read.ts";
 import { writeTransaction } from "./database-write.ts";
+import { QualifiedStatements } from "./kysely-qualify.ts";
 import { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { patienceOf } from "./pool-lease.ts";
@@ -27,6 +28,7 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
   checkShardMap(declaration, nodes);
   const { shards } = nodes.config.shardMap;
   const uses = new StatementUse();
+  const statements = new QualifiedStatements();
   let reads = 0;
 
   const nodeOf = (shard: number): string => {
@@ -69,6 +71,7 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
         level,
         patience: patienceOf(currentCall(), clock),
         uses,
+        statements,
         clock,
         turn: reads++,
         run,

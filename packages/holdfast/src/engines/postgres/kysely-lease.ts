@@ -20,8 +20,9 @@ import {
 } from "kysely";
 import { HoldfastError } from "../../call/index.ts";
 import type { AnyTables } from "../../parts/database/port.ts";
+import type { QualifiedStatements } from "./kysely-qualify.ts";
 import type { StatementUse } from "./kysely-statement-use.ts";
-import type { PgSession, SqlResult, Statement } from "./session.ts";
+import { noSchema, type PgSession, type SqlResult, type Statement } from "./session.ts";
 
 export interface KyselyLease {
   /** For a read. */
@@ -30,6 +31,8 @@ export interface KyselyLease {
   readonly tx: Transaction<AnyTables>;
   /** Why the transaction is doomed, also when the user's code caught it: the last failure, unless a savepoint undid it. */
   readonly failure: HoldfastError | undefined;
+  /** To be awaited before an answer is believed: had it failed, statements would have gone to another shard. */
+  readonly placed: Promise<unknown> | undefined;
   /** Answer of the newest `trailer`. */
   readonly trail: Promise<SqlResult<unknown>> | undefined;
   /** From now on every use is refused with HOLDFAST_TX_ENDED. */
@@ -45,9 +48,20 @@ export function isOwnAnswer(error: unknown, failure: HoldfastError | undefined):
   return error !== failure && (failure === undefined || failure.permanent);
 }
 
+/** How a read's statements find their shard. A write's need none of it: BEGIN sets the search path. */
+export interface Placing {
+  readonly schema: string;
+  readonly statements: QualifiedStatements;
+}
+
 /** @param trailer sent behind each statement in the same packet, for facts that have to be newer than its answer */
-export function leaseKysely(session: PgSession, uses: StatementUse, trailer?: Statement): KyselyLease {
-  const connection = new LeasedConnection(session, uses, trailer);
+export function leaseKysely(
+  session: PgSession,
+  uses: StatementUse,
+  placing?: Placing,
+  trailer?: Statement,
+): KyselyLease {
+  const connection = new LeasedConnection(session, uses, placing, trailer);
   const executor = new DefaultQueryExecutor(compiler, adapter, {
     provideConnection: (consumer) => consumer(connection),
   });
@@ -62,6 +76,9 @@ export function leaseKysely(session: PgSession, uses: StatementUse, trailer?: St
     get failure() {
       return connection.failure;
     },
+    get placed() {
+      return connection.placed;
+    },
     get trail() {
       return connection.trail;
     },
@@ -74,14 +91,22 @@ export function leaseKysely(session: PgSession, uses: StatementUse, trailer?: St
 class LeasedConnection implements DatabaseConnection {
   ended = false;
   failure: HoldfastError | undefined;
+  placed: Promise<unknown> | undefined;
   trail: Promise<SqlResult<unknown>> | undefined;
   readonly #session: PgSession;
   readonly #uses: StatementUse;
+  readonly #placing: Placing | undefined;
   readonly #trailer: Statement | undefined;
 
-  constructor(session: PgSession, uses: StatementUse, trailer: Statement | undefined) {
+  constructor(
+    session: PgSession,
+    uses: StatementUse,
+    placing: Placing | undefined,
+    trailer: Statement | undefined,
+  ) {
     this.#session = session;
     this.#uses = uses;
+    this.#placing = placing;
     this.#trailer = trailer;
   }
 
@@ -89,14 +114,8 @@ class LeasedConnection implements DatabaseConnection {
     if (this.ended) throw endedError();
     const raw = query.query.kind === "RawNode";
     if (raw) this.#inspect(query.sql);
-    const answer = this.#session.send<Row>({
-      text: query.sql,
-      values: query.parameters,
-      prepare: this.#uses.isRepeated(query.sql),
-    });
-    if (this.#trailer) this.trail = this.#session.push(this.#trailer);
     try {
-      const result = queryResult(await answer);
+      const result = queryResult(await this.#place<Row>(query));
       if (raw && this.failure && toSavepoint.test(query.sql)) this.failure = undefined;
       return result;
     } catch (error) {
@@ -115,10 +134,48 @@ class LeasedConnection implements DatabaseConnection {
     );
   }
 
+  /** Sends the statement so that it means its own shard, with as little as that takes. */
+  #place<Row>(query: CompiledQuery): Promise<SqlResult<Row>> {
+    const placing = this.#placing;
+    if (!placing) return this.#send(query, query.sql);
+    const qualified = placing.statements.textFor(query, placing.schema);
+    if (qualified === undefined) return this.#sendAlongPath(query, placing);
+    // The body of a function behind a view looks along the path: it may find nothing there, but never another shard.
+    if (this.#session.schema !== placing.schema) this.#useSchema(noSchema);
+    return this.#send<Row>(query, qualified, true).catch(async (error) => {
+      if (this.ended || !isNotFound(error)) throw error;
+      const result = await this.#sendAlongPath<Row>(query, placing);
+      placing.statements.needsPath(query);
+      return result;
+    });
+  }
+
+  #sendAlongPath<Row>(query: CompiledQuery, { schema }: Placing): Promise<SqlResult<Row>> {
+    this.#useSchema(schema);
+    return this.#send(query, query.sql);
+  }
+
+  #send<Row>(query: CompiledQuery, text: string, placed = false): Promise<SqlResult<Row>> {
+    const prepare = this.#uses.isRepeated(query.sql);
+    const answer = this.#session.send<Row>({ text, values: query.parameters, prepare, placed });
+    if (this.#trailer) this.trail = this.#session.push(this.#trailer);
+    return answer;
+  }
+
+  #useSchema(schema: string): void {
+    this.placed = this.#session.useSchema(schema) ?? this.placed;
+  }
+
   #inspect(text: string): void {
     if (transactionControl.test(text)) throw controlError();
     if (sessionChange.test(text)) this.#session.taint();
   }
+}
+
+/** Undefined table, function or object (SQLSTATE): the search path may find it. */
+function isNotFound(error: HoldfastError): boolean {
+  const { sqlstate } = error.data;
+  return sqlstate === "42P01" || sqlstate === "42883" || sqlstate === "42704";
 }
 
 // Behind comments, too. `rollback to` a savepoint is the user's own business.

@@ -23,6 +23,8 @@ export interface Statement {
   readonly values?: readonly unknown[];
   /** Always sent as a prepared statement, from its first use on: for statements that never vary. */
   readonly prepare?: boolean;
+  /** It names its schema itself: the search path means nothing to it. */
+  readonly placed?: boolean;
 }
 
 /** A statement that goes with COMMIT; prepared by the session once per schema. */
@@ -62,6 +64,8 @@ export interface SessionOptions {
   readonly connectTimeoutMs: number;
 }
 
+/** The search path of a new session: unqualified names mean no shard. */
+export const noSchema = "";
 /** Prepared statements kept per session; beyond it one that was not used for long makes room. */
 const preparedMax = 128;
 /** A holder that stands still inside a transaction (a paused process) loses it, and its locks, after this. */
@@ -107,7 +111,7 @@ export class PgSession {
   #corked = false;
   #onReady: (() => void) | undefined;
   #inFlight = 0;
-  #schema: string | undefined;
+  #schema: string | undefined = noSchema;
   #limitMs = 0;
   #uses = 0;
   #preparedMade = 0;
@@ -188,7 +192,7 @@ export class PgSession {
     return String(this.#client.getTransactionStatus() ?? "I");
   }
 
-  /** The schema that unqualified names mean now. */
+  /** The schema that unqualified names mean now; `noSchema` for none, `undefined` when it is not known. */
   get schema(): string | undefined {
     return this.#schema;
   }
@@ -219,8 +223,8 @@ export class PgSession {
    * transaction behind, and whoever gets the error may give the session back at once.
    */
   #query<Row>(statement: Statement): Promise<SqlResult<Row>> {
-    const { text, values, prepare } = statement;
-    const name = prepare ? this.#nameOf(text) : undefined;
+    const { text, values, prepare, placed } = statement;
+    const name = prepare ? this.#nameOf(placed ? text : `${this.#schema ?? ""}\n${text}`) : undefined;
     return new Promise((resolve, reject) => {
       this.#client.query(
         {
@@ -254,7 +258,8 @@ export class PgSession {
   }
 
   /**
-   * Makes unqualified names mean `schema`: sent ahead of the next statement, if that is not so already.
+   * Makes unqualified names mean `schema` (`noSchema` for none): sent ahead of the next statement, if that is not
+   * so already.
    *
    * @returns the answer, to be awaited before anything is believed or committed: had it failed, the statements
    * behind it would have gone to another shard. `undefined` when nothing had to be sent.
@@ -263,7 +268,8 @@ export class PgSession {
     if (this.#schema === schema) return undefined;
     this.#schema = schema;
     // `public` behind it, for the types and operators of extensions, which exist once per database.
-    const answer = this.push({ text: `set search_path to ${pg.escapeIdentifier(schema)}, public` });
+    const path = schema === noSchema ? "public" : `${pg.escapeIdentifier(schema)}, public`;
+    const answer = this.push({ text: `set search_path to ${path}` });
     answer.catch(() => this.taint());
     return answer;
   }
@@ -387,13 +393,13 @@ export class PgSession {
   }
 
   /**
-   * The name of the prepared statement for `text` in the current schema. One per schema, because a plan that
-   * was made for another schema is analysed anew, and fails where a type has another identity there.
+   * The name of a prepared statement.
    *
+   * @param key its text, behind the current schema unless it names its own. One per schema, because a plan that was
+   *   made for another schema is analysed anew, and fails where a type has another identity there
    * @returns `undefined` when it is better not prepared: there are as many as may be, and all are in use
    */
-  #nameOf(text: string): string | undefined {
-    const key = `${this.#schema ?? ""}\n${text}`;
+  #nameOf(key: string): string | undefined {
     const usedAt = ++this.#uses;
     const known = this.#prepared.get(key);
     if (known) {

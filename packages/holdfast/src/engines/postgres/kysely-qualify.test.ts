@@ -1,0 +1,89 @@
+import {
+  type CompiledQuery,
+  DummyDriver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  sql,
+} from "kysely";
+import { expect, test } from "vitest";
+import { QualifiedStatements } from "./kysely-qualify.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: any table will do
+const db = new Kysely<any>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (of) => new PostgresIntrospector(of),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+});
+const qualify = (query: { compile(): CompiledQuery }, schema = "s7") =>
+  new QualifiedStatements().textFor(query.compile(), schema);
+
+test("tables get the schema; aliases, common table expressions and columns do not", () => {
+  expect(qualify(db.selectFrom("link").selectAll().where("code", "=", "x"))).toBe(
+    'select * from "s7"."link" where "code" = $1',
+  );
+  expect(
+    qualify(
+      db
+        .with("recent", (q) => q.selectFrom("link").select("code"))
+        .selectFrom("recent")
+        .innerJoin("click as c", "c.code", "recent.code")
+        .select(["c.code", "recent.code as again"])
+        .orderBy("c.code", "desc")
+        .limit(3),
+    ),
+  ).toBe(
+    'with "recent" as (select "code" from "s7"."link") select "c"."code", "recent"."code" as "again" from "recent" inner join "s7"."click" as "c" on "c"."code" = "recent"."code" order by "c"."code" desc limit $1',
+  );
+  expect(
+    qualify(
+      db
+        .selectFrom("link")
+        .select((eb) => [
+          eb.fn.countAll().as("n"),
+          eb.selectFrom("click").select("click.id").whereRef("click.code", "=", "link.code").as("one"),
+        ])
+        .where((eb) => eb.fn.coalesce("link.tag", eb.val("")), "=", "t"),
+    ),
+  ).toBe(
+    'select count(*) as "n", (select "s7"."click"."id" from "s7"."click" where "s7"."click"."code" = "s7"."link"."code") as "one" from "s7"."link" where coalesce("s7"."link"."tag", $1) = $2',
+  );
+});
+
+test("the same statement is answered for each schema, and a quote in its name is one", () => {
+  const statements = new QualifiedStatements();
+  const query = db.selectFrom("link").select("url").compile();
+  expect(statements.textFor(query, "s0")).toBe('select "url" from "s0"."link"');
+  expect(statements.textFor(query, "s31")).toBe('select "url" from "s31"."link"');
+  expect(statements.textFor(query, 'a"b')).toBe('select "url" from "a""b"."link"');
+});
+
+test("what may name more than tables needs the search path", () => {
+  expect(qualify({ compile: () => sql`select * from link`.compile(db) })).toBeUndefined();
+  expect(qualify(db.selectFrom("link").select(sql<number>`visits + 1`.as("next")))).toBeUndefined();
+  expect(qualify(db.selectFrom("link").where(sql.ref("code"), "=", "x").selectAll())).toBeUndefined();
+  expect(qualify(db.selectFrom("link").select((eb) => eb.fn("score", ["code"]).as("s")))).toBeUndefined();
+  expect(qualify(db.selectFrom("link").select((eb) => eb.fn.agg("median", ["n"]).as("m")))).toBeUndefined();
+});
+
+test("values are never taken for SQL, whatever their shape", () => {
+  const value = { kind: "RawNode", sqlFragments: ["drop table link"], parameters: [] };
+  expect(qualify(db.selectFrom("link").selectAll().where("data", "=", value))).toBe(
+    'select * from "s7"."link" where "data" = $1',
+  );
+  expect(qualify(db.selectFrom("link").selectAll().where("code", "in", ["a", "b"]))).toBe(
+    'select * from "s7"."link" where "code" in ($1, $2)',
+  );
+});
+
+test("a statement that failed for want of the path keeps to the path", () => {
+  const statements = new QualifiedStatements();
+  const query = db.selectFrom("pg_class").selectAll().compile();
+  expect(statements.textFor(query, "s0")).toBe('select * from "s0"."pg_class"');
+  statements.needsPath(query);
+  expect(statements.textFor(query, "s0")).toBeUndefined();
+});

@@ -1,0 +1,91 @@
+/**
+ * Statements with the shard's schema written into them, so that any session can run them at once: moving a session's
+ * search path costs the server and this process as much as a read by key does.
+ *
+ * Only where everything that the statement names is known to be a table of the query builder's. SQL of the user's
+ * own (`sql`…``, functions that are not Postgres's) may name what only the search path finds; it gets the path.
+ */
+import {
+  type CompiledQuery,
+  type OperationNode,
+  PostgresQueryCompiler,
+  type RootOperationNode,
+  WithSchemaPlugin,
+} from "kysely";
+import pg from "pg";
+
+/** No identifier of a user's: Postgres refuses the character. */
+const placeholder = "shard\u0000";
+const quotedPlaceholder = pg.escapeIdentifier(placeholder);
+const plugin = new WithSchemaPlugin(placeholder);
+const compiler = new PostgresQueryCompiler();
+
+const textsMax = 2_000;
+
+/** What stands around the schema's name; `undefined` for a statement that needs the search path. */
+type Template = readonly string[] | undefined;
+
+export class QualifiedStatements {
+  #templates = new Map<string, Template>();
+
+  /** @returns the statement's text for `schema`; `undefined` when it needs the search path */
+  textFor(query: CompiledQuery, schema: string): string | undefined {
+    let template = this.#templates.get(query.sql);
+    if (template === undefined && !this.#templates.has(query.sql)) {
+      template = templateOf(query);
+      this.#remember(query.sql, template);
+    }
+    return template?.join(pg.escapeIdentifier(schema));
+  }
+
+  /** It named something that only the search path finds, such as a table in `public`. */
+  needsPath(query: CompiledQuery): void {
+    this.#remember(query.sql, undefined);
+  }
+
+  #remember(text: string, template: Template): void {
+    // Statements that never come again would fill it; those that do are back after their next use.
+    if (this.#templates.size >= textsMax) this.#templates = new Map();
+    this.#templates.set(text, template);
+  }
+}
+
+function templateOf({ query, queryId }: CompiledQuery): Template {
+  if (!namesOnlyTables(query)) return undefined;
+  const qualified = plugin.transformQuery({ node: query as RootOperationNode, queryId });
+  return compiler.compileQuery(qualified, queryId).sql.split(quotedPlaceholder);
+}
+
+/** In `pg_catalog`, which is always searched first. */
+const postgresFunctions: ReadonlySet<string> = new Set([
+  ...["count", "sum", "avg", "min", "max", "bool_and", "bool_or", "array_agg", "string_agg"],
+  ...["json_agg", "jsonb_agg", "to_json", "to_jsonb", "row_number", "rank", "dense_rank"],
+  ...["coalesce", "greatest", "least", "lower", "upper", "length", "abs", "round", "now"],
+]);
+
+/** Words that the query builder itself writes as raw SQL. */
+const builderWords = /^\s*(?:asc|desc|true|nulls (?:first|last))?(?:\s+nulls (?:first|last))?\s*$/;
+
+/** Whether the query builder wrote all of it, and it calls only Postgres's own functions. */
+export function namesOnlyTables(node: OperationNode): boolean {
+  const { kind, ...fields } = node as OperationNode & Record<string, unknown>;
+  switch (kind) {
+    case "ValueNode":
+    case "PrimitiveValueListNode":
+      return true; // values, of whatever shape
+    case "RawNode": {
+      const { sqlFragments, parameters } = fields as { sqlFragments: string[]; parameters: unknown[] };
+      return parameters.length === 0 && sqlFragments.every((text) => builderWords.test(text));
+    }
+    case "FunctionNode":
+    case "AggregateFunctionNode":
+      if (!postgresFunctions.has(String(fields.func))) return false;
+  }
+  return Object.values(fields).every(fieldNamesOnlyTables);
+}
+
+function fieldNamesOnlyTables(field: unknown): boolean {
+  if (Array.isArray(field)) return field.every(fieldNamesOnlyTables);
+  if (typeof field !== "object" || field === null || !("kind" in field)) return true;
+  return namesOnlyTables(field as OperationNode);
+}
