@@ -16,6 +16,7 @@ import { createLink } from "./links/create-link.ts";
 import { LinkChange, type LinkView, NewLink } from "./links/link.ts";
 import { linkStats } from "./links/link-stats.ts";
 import { listLinks } from "./links/list-links.ts";
+import { isLoop } from "./links/loop.ts";
 import { hotLink, readLink } from "./links/read-link.ts";
 import { takeVisit } from "./links/take-visit.ts";
 import { ownPlaces, targetUrl } from "./links/target-url.ts";
@@ -82,6 +83,9 @@ app.get("/:code", async (c) => {
   if (link.expiresAtMs !== null && link.expiresAtMs <= currentWorld().clock.wallMs()) {
     throw gone("This link has expired.");
   }
+  if (isLoop(link, (name) => c.req.header(name), ownHosts())) {
+    throw gone("This link leads back to the shortener itself.");
+  }
   // A HEAD tells the target as well, so it takes a visit too; it is no click.
   if (link.limited && !(await takeVisit(code, requestId()))) {
     throw gone("This link has been visited as often as it may be.");
@@ -125,10 +129,14 @@ function knownShape(c: Context): string {
 }
 
 function checkedTarget(c: Context, url: string): string {
-  const own = ownPlaces((name) => c.req.header(name), process.env.SHORTENER_HOSTS);
+  const own = ownPlaces((name) => c.req.header(name), ownHosts());
   const target = targetUrl(url, own);
   if (!target.ok) throw new Problem(400, "invalid", `url ${target.why}.`, "url");
   return target.url;
+}
+
+function ownHosts(): string | undefined {
+  return process.env.SHORTENER_HOSTS;
 }
 
 function idempotencyKey(c: Context): string | undefined {

@@ -35,7 +35,7 @@ export function targetUrl(input: string, own: readonly OwnPlace[]): TargetUrl {
     return refused("should have no user name or password in it");
   if (url.href.length > urlLengthMax)
     return refused(`should have at most ${urlLengthMax} characters when encoded`);
-  if (own.some((place) => leadsTo(url, place))) return refused("leads back to this shortener");
+  if (leadsBack(url.href, own)) return refused("leads back to this shortener");
   return { ok: true, url: url.href };
 }
 
@@ -68,6 +68,15 @@ function place(host: string): OwnPlace | undefined {
   }
 }
 
+/**
+ * Whether following a stored address would come back to one of these places. Asked at each visit as well:
+ * who made the link may have called the shortener by a name that was not its own.
+ */
+export function leadsBack(stored: string, own: readonly OwnPlace[]): boolean {
+  const url = new URL(stored);
+  return own.some((place) => leadsTo(url, place));
+}
+
 function leadsTo(url: URL, own: OwnPlace): boolean {
   const hostname = plainHost(url);
   const sameHost = hostname === own.hostname || (isThisMachine(hostname) && isThisMachine(own.hostname));
@@ -79,8 +88,16 @@ function isWebPort(port: string): boolean {
   return port === "" || port === "80" || port === "443";
 }
 
+/** One spelling for each host: without the root's dot, and an IPv4 address inside IPv6 as what it reaches. */
 function plainHost(url: URL): string {
-  return url.hostname.toLowerCase().replace(/\.$/, "");
+  const hostname = url.hostname.toLowerCase().replace(/\.$/, "");
+  const inside = /^\[::(?:ffff:)?([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(hostname);
+  if (!inside) return hostname;
+  return inside
+    .slice(1)
+    .map((hex) => Number.parseInt(hex, 16))
+    .flatMap((word) => [word >> 8, word & 255])
+    .join(".");
 }
 
 /** Names and addresses that reach the machine itself; the URL parser has already normalised odd spellings. */
@@ -91,8 +108,6 @@ function isThisMachine(hostname: string): boolean {
     /^127\.\d+\.\d+\.\d+$/.test(hostname) ||
     hostname === "0.0.0.0" ||
     hostname === "[::1]" ||
-    hostname === "[::]" ||
-    /^\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\]$/.test(hostname) ||
-    hostname === "[::ffff:0:0]"
+    hostname === "[::]"
   );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ownPlaces, targetUrl } from "../links/target-url.ts";
+import { leadsBack, ownPlaces, targetUrl } from "../links/target-url.ts";
 
 const at = (host: string, forwarded?: string) =>
   ownPlaces((name) => (name === "host" ? host : name === "x-forwarded-host" ? forwarded : undefined));
@@ -62,6 +62,8 @@ test.each([
   "http://[::1]:4000/",
   "http://[::]:4000/",
   "http://[::ffff:127.0.0.1]:4000/",
+  "http://[::127.0.0.1]:4000/",
+  "http://[::ffff:0.0.0.0]:4000/",
   "https://localhost:4000/",
 ])("refuses %s, which leads back here", (input) => {
   expect(targetUrl(input, here)).toMatchObject({ ok: false, why: "leads back to this shortener" });
@@ -79,4 +81,20 @@ test("knows itself by the host that a proxy forwards, and by configured hosts", 
   ).toBe(false);
   expect(targetUrl("https://sho.rt/x", at("127.0.0.1:4000")).ok).toBe(true);
   expect(targetUrl("https://sho.rt:8443/x", at("sho.rt")).ok).toBe(true);
+});
+
+test("an address of its own is the same place inside IPv6, and others are not", () => {
+  const own = at("192.0.2.5");
+  for (const host of ["[::ffff:192.0.2.5]", "[::FFFF:c000:205]", "[0:0:0:0:0:ffff:192.0.2.5]"])
+    expect(targetUrl(`http://${host}/x`, own), host).toMatchObject({ ok: false });
+  expect(targetUrl("http://192.0.2.5/x", at("[::ffff:192.0.2.5]")).ok).toBe(false);
+  expect(targetUrl("http://[::ffff:192.0.2.6]/x", own).ok).toBe(true);
+  expect(targetUrl("http://[2001:db8::c000:205]/x", own).ok).toBe(true);
+});
+
+test("a stored address leads back by the name of the visit, whatever name it was made under", () => {
+  const target = targetUrl("http://127.0.0.1:4000/me", at("elsewhere.example"));
+  expect(target).toEqual({ ok: true, url: "http://127.0.0.1:4000/me" });
+  expect(leadsBack("http://127.0.0.1:4000/me", here)).toBe(true);
+  expect(leadsBack("https://example.com/me", here)).toBe(false);
 });

@@ -114,8 +114,18 @@ test("only the edit key opens a link for changes, and a change reaches every ins
   await until(() => everyAnswer(({ status }) => status === 302));
 });
 
+test("a loop that was made under a forged host ends at the first visit", async () => {
+  const code = `loop-${randomUUID()}`;
+  const forged = { host: "elsewhere.example" };
+  const made = await post({ url: `${system.url}/${code}`, code }, forged);
+  expect(made.status).toBe(201); // by that name it leads elsewhere
+  const answer = await visit(code);
+  expect([answer.status, answer.headers.location]).toEqual([410, undefined]);
+  expect(answer.body).toContain("leads back");
+});
+
 test("a link ends when it expires", async () => {
-  const link = await make({ expiresAt: new Date(Date.now() + 1_500).toISOString() });
+  const link = await make({ expiresAt: new Date(Date.now() + 5_000).toISOString() });
   expect((await visit(link.code)).status).toBe(302);
   await until(async () => (await visit(link.code)).status === 410);
 });
