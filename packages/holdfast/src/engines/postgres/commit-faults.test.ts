@@ -203,7 +203,7 @@ describe("a COMMIT without an answer", () => {
         proxy.refuse = true;
       },
     };
-    const call = new Call(systemClock, { timeoutMs: 400 });
+    const call = new Call(systemClock, { timeoutMs: 2_000 });
     await expect(inCall(call, () => port.write(0, adding.run, {}))).rejects.toMatchObject({
       outcome: "unknown",
     });
@@ -241,7 +241,7 @@ describe("a COMMIT without an answer", () => {
         proxy.refuse = true;
       },
     };
-    const call = new Call(systemClock, { timeoutMs: 300 });
+    const call = new Call(systemClock, { timeoutMs: 2_000 });
     await expect(inCall(call, apply)).rejects.toMatchObject({ outcome: "unknown" });
     proxy.refuse = false;
     expect(await apply()).toBe(false);

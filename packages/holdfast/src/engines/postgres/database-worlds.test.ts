@@ -33,7 +33,7 @@ test("what a transaction's own code throws is reported as not applied; a lost se
       }),
     ).rejects.toBe(own);
     // The connection breaks for good, so that nobody confirms the rollback.
-    const broken = new Call(systemClock, { timeoutMs: 200 });
+    const broken = new Call(systemClock, { timeoutMs: 2_000 });
     const lost = inCall(broken, () =>
       shard.write((tx) =>
         sql`select pg_terminate_backend(pg_backend_pid())`.execute(tx).catch(() => Promise.reject(own)),

@@ -147,7 +147,7 @@ test("an answer that is lost, and a primary that cannot be asked until the deadl
   const port = postgresTopic(declaredTopic("events", { partitions: 2 }), nodes, systemClock);
   await port.publish([message(0)]);
   proxy.cutNext("answers", { stayDown: true });
-  using call = new Call(systemClock, { timeoutMs: 400 });
+  using call = new Call(systemClock, { timeoutMs: 2_000 });
   await expect(inCall(call, () => port.publish([message(1)]))).rejects.toMatchObject({ outcome: "unknown" });
   await port.close();
   await nodes.close();
