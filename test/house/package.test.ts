@@ -4,10 +4,10 @@
  */
 import { execFile } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { freePort } from "holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { repository } from "./source-files.ts";
 
@@ -79,6 +79,10 @@ test("an old Node is told so before anything is imported", async () => {
   expect(text.indexOf("process.versions")).toBeGreaterThan(-1);
   expect(text.indexOf("process.versions")).toBeLessThan(text.indexOf("import("));
   expect(text).not.toMatch(/^import /m);
+  const pretend = "data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.20.2'})";
+  const refused = await node(["--import", pretend, bin, "status"]).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: 1, stdout: "" });
+  expect((refused as { stderr: string }).stderr).toContain("needs Node 22.19 or newer; this is Node 20.20.2");
 });
 
 test("the installed command runs a system on embedded Postgres", { timeout: 120_000 }, async () => {
@@ -117,12 +121,4 @@ async function firstAnswer(url: string): Promise<string> {
     if (response?.ok) return response.text();
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
