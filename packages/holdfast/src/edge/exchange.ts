@@ -73,9 +73,12 @@ const refusals = {
   malformed: refusal(400, "malformed-request", "The request cannot be sent on as it is."),
 } as const;
 
+/** Nothing can have been applied by these, however their attempts ended. */
+const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const natureMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 const gone = new Error("the client has gone");
 const late = new Error("the deadline has passed");
+const unwanted = new Error("this answer is not handed on");
 
 /** Bodies up to this size are copied into one write with their head. */
 const joinBytesMax = 16 << 10;
@@ -101,6 +104,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Expiring {
   #controller: Dispatcher.DispatchController | undefined;
   #attempts = 0;
   #sent = false;
+  /** An earlier attempt may have been applied: a later one that was refused does not take that back. */
+  #doubt = false;
   /** The answer at hand is a refusal that will be tried again elsewhere: its body is not wanted. */
   #discarding = false;
   #over = false;
@@ -153,7 +158,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Expiring {
     }
     const endpoint = this.#target.endpoints.pick(nowMs, this.#tried ?? none);
     if (endpoint === undefined) {
-      this.#refuse(refusals.noInstance, "not-applied");
+      this.#refuse(this.#doubt ? refusals.broken : refusals.noInstance, this.#outcome());
       return;
     }
     const headers = this.#headers;
@@ -171,14 +176,14 @@ export class Exchange implements Dispatcher.DispatchHandler, Expiring {
   /** The client has closed its connection. */
   abandon(): void {
     if (this.#over) return;
-    this.#end(0, this.#sent ? "unknown" : "not-applied");
+    this.#end(0, this.#outcome());
     this.#controller?.abort(gone);
   }
 
   expire(): void {
     if (this.#over) return;
     const controller = this.#controller;
-    this.#refuse(refusals.late, this.#sent ? "unknown" : "not-applied");
+    this.#refuse(refusals.late, this.#outcome());
     controller?.abort(late);
   }
 
@@ -199,6 +204,12 @@ export class Exchange implements Dispatcher.DispatchHandler, Expiring {
     if (this.#over || status < 200) return;
     if (status >= 500 && this.#mayTryAgainAfter(parsed)) {
       this.#discarding = true;
+      return;
+    }
+    if (status >= 500 && this.#doubt && readFailure(parsed).outcome === "not-applied") {
+      this.#endpoint?.tell(answered);
+      this.#refuse(refusals.broken, "unknown");
+      controller.abort(unwanted);
       return;
     }
     const { headers, bodyBytes } = readAnswerHead(parsed);
@@ -253,7 +264,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Expiring {
       return;
     }
     if (error.code === "UND_ERR_INVALID_ARG" || error.code === "UND_ERR_NOT_SUPPORTED") {
-      this.#refuse(refusals.malformed, "not-applied");
+      this.#refuse(refusals.malformed, this.#doubt ? "unknown" : "not-applied");
       return;
     }
     if (this.#discarding) {
@@ -267,8 +278,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Expiring {
       // Half an answer is out: all that is left is to let the client see that it is only half.
       this.#end(this.#response.statusCode, outcome);
       this.#response.destroy();
-    } else if (this.#mayTryAgain(outcome, false)) this.#tryAgain();
-    else this.#refuse(this.#sent ? refusals.broken : refusals.unavailable, outcome);
+    } else if (this.#mayTryAgain(outcome, false)) {
+      this.#doubt ||= this.#sent && !safeMethods.has(this.#head.method);
+      this.#tryAgain();
+    } else this.#refuse(this.#sent || this.#doubt ? refusals.broken : refusals.unavailable, this.#outcome());
   }
 
   /** Sends the head of a streamed answer before its first bytes. */
@@ -277,7 +290,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Expiring {
   }
 
   #mayTryAgainAfter(answer: Record<string, string | string[] | undefined>): boolean {
-    const said = readFailedAnswer((name) => answer[name] as string | undefined);
+    const said = readFailure(answer);
     // A failure that does not say so may have done something, and would most likely fail again.
     return said.outcome === "not-applied" && this.#mayTryAgain(said.outcome, said.permanent);
   }
@@ -312,6 +325,11 @@ export class Exchange implements Dispatcher.DispatchHandler, Expiring {
     else sendRefusal(this.#response, refused);
   }
 
+  /** Of the request, over all of its attempts. */
+  #outcome(): Outcome {
+    return this.#sent || this.#doubt ? "unknown" : "not-applied";
+  }
+
   #release(): void {
     if (this.#endpoint === undefined) return;
     this.#endpoint.inFlight--;
@@ -329,6 +347,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Expiring {
 
 const none: readonly Endpoint[] = [];
 const answered = { kind: "answered" } as const;
+
+function readFailure(answer: Record<string, string | string[] | undefined>) {
+  return readFailedAnswer((name) => answer[name] as string | undefined);
+}
 
 function flushHead(exchange: Exchange): void {
   exchange.flushHead();

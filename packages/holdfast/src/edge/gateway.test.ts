@@ -348,6 +348,35 @@ test.each([
   expect([first?.headers["holdfast-attempt"], second?.headers["holdfast-attempt"]]).toEqual([undefined, "2"]);
 });
 
+test.each([
+  ["cannot be reached", undefined],
+  [
+    "refuses before its handler",
+    ((_, response) => {
+      response.writeHead(503, { "holdfast-outcome": "not-applied", "holdfast-retry": "no" }).end("not done");
+    }) satisfies Handler,
+  ],
+])("a keyed POST that broke off, and whose next instance %s, stays in doubt", async (_, answer) => {
+  const ends: OperationEnd[] = [];
+  const stop = seam.observe({ end: (end) => ends.push(end) });
+  const bad = await instanceOf("bad", breaksOff);
+  const next = answer
+    ? await instanceOf("next", answer)
+    : { id: "next", host: "127.0.0.1", port: await deadPort() };
+  const gateway = await gatewayTo([bad], { healthMs: 60_000 });
+  const request = fetch(gateway.url, { method: "POST", headers: { "idempotency-key": "k" }, body: "x" });
+  await until("the first attempt", () => bad.seen.length > 0);
+  gateway.setEndpoints("api", [next]);
+  const response = await request;
+  // The second refusal says nothing about the first attempt, which may have been applied.
+  expect(response.status).toBe(502);
+  expect(await response.json()).toMatchObject({ error: { code: "connection-lost" } });
+  await until("its end", () => ends.length > 0);
+  stop();
+  expect(ends).toMatchObject([{ operation: "request", outcome: "unknown" }]);
+  expect(bad.seen.length).toBe(1);
+});
+
 test("a POST that was never sent goes to another instance", async () => {
   const dead = { id: "dead", host: "127.0.0.1", port: await deadPort() };
   const good = await instanceOf("good", echo);
