@@ -4,12 +4,13 @@
  * The postmaster leads a process group of its own, so that Ctrl-C in a terminal reaches the supervisor and
  * not the server: requests that are still being drained need their database.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { HoldfastError } from "../../../call/index.ts";
 import type { Clock } from "../../../clock/index.ts";
 import type { PostgresBinaries } from "./binaries.ts";
+import { exitOf } from "./exit-of.ts";
 import { sayingDiskFull } from "./files.ts";
 import { boundLog, logSince, openLog } from "./log-file.ts";
 import { asUser, giveTo, type OsUser } from "./os-user.ts";
@@ -65,10 +66,9 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
     await prepareSocketDir(socketDir, user);
     await writeSettings(dataDir, settings, user);
     await boundLog(logFile);
-    const { child, logStart } = await spawnPostmaster(options);
+    const { child, logStart, exited } = await spawnPostmaster(options);
     const failure = async (ending: string) =>
       startFailure({ name, dataDir, port, log: await logSince(logFile, logStart), ending });
-    const exited = exitOf(child);
     if (child.pid === undefined) throw await failure(`${options.binaries.postgres} cannot be run`);
     const server = runningServer({
       name,
@@ -108,7 +108,7 @@ async function spawnPostmaster({ logFile, binaries, dataDir, user }: StartServer
       stdio: ["ignore", log.fd, log.fd],
       env: serverEnvironment(),
     });
-    return { child, logStart };
+    return { child, logStart, exited: exitOf(child) }; // before anything is awaited
   } finally {
     await log.close(); // the server has its own descriptor by now
   }
@@ -168,11 +168,4 @@ async function refuseOtherMajor({ name, dataDir, binaries }: StartServerOptions)
   if (found !== "" && found !== String(binaries.major)) {
     throw wrongMajor(name, dataDir, found, String(binaries.major));
   }
-}
-
-function exitOf(child: ChildProcess): Promise<ServerExit> {
-  return new Promise((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal }));
-    child.once("error", () => resolve({ code: null, signal: null })); // it never started
-  });
 }
