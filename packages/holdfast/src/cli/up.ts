@@ -1,5 +1,7 @@
 /** `holdfast up`: starts a system and stays with it until Ctrl-C, SIGTERM or `holdfast down`. */
+import { HoldfastError } from "../call/index.ts";
 import { systemClock } from "../clock/index.ts";
+import { portProblem } from "../parts/gateway/declare.ts";
 import { findProject, findSystemFile, hasLoadFile, requireLoadFile } from "../runtime/project.ts";
 import type { Supervisor } from "../runtime/supervisor.ts";
 import { type Command, exitCodes } from "./command.ts";
@@ -16,7 +18,7 @@ export const upCommand: Command = {
     port: {
       type: "string",
       value: "N",
-      help: "Port of the gateway; 0 takes a free one. Default: as declared, 4000.",
+      help: "Port of the gateway; 0 takes a free one, 4400 is kept for the console. Default: as declared, 4000.",
     },
     "no-watch": { type: "boolean", help: "Do not restart instances when their source changes." },
     traffic: { type: "boolean", help: "Send gentle traffic, as the system's load.ts describes it." },
@@ -29,7 +31,7 @@ export const upCommand: Command = {
     "processes write: debug, info (the default), warn or error.",
   ].join("\n"),
   async run({ values, positionals, io }) {
-    const port = typeof values.port === "string" ? wholeNumber("port", values.port, 0, 65_535) : undefined;
+    const port = typeof values.port === "string" ? gatewayPort(values.port) : undefined;
     const project = findProject(io.cwd);
     const systemFile = findSystemFile(positionals[0] ?? io.cwd, io.cwd);
     if (values.traffic === true) requireLoadFile(systemFile);
@@ -96,4 +98,11 @@ function stopOnSignals(supervisor: Supervisor, say: (text: string) => void): () 
   return () => {
     for (const signal of signals) process.off(signal, stop);
   };
+}
+
+function gatewayPort(text: string): number {
+  const port = wholeNumber("port", text, 0, 65_535);
+  const problem = portProblem(port);
+  if (problem) throw new HoldfastError("HOLDFAST_USAGE", `--port: ${problem}.`);
+  return port;
 }

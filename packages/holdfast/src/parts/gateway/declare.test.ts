@@ -39,6 +39,11 @@ test("a route that is there twice is refused, however its end is spelled", () =>
   expect(problemsOf({ routes })).toEqual([expect.stringContaining('"/a/" is there twice')]);
 });
 
+test("the console's port is kept for it", () => {
+  expect(problemsOf({ port: 4400 })).toEqual([expect.stringContaining("4400 is kept for the console")]);
+  expect(problemsOf({ port: 4401 })).toEqual([]);
+});
+
 test("all problems are told at once", () => {
   const wrong = { routes: [], workers: 0, port: 70_000, host: "example.test", timeoutMs: Infinity };
   expect(problemsOf(wrong)).toHaveLength(5);

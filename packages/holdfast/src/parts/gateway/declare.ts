@@ -18,7 +18,7 @@ export interface GatewayOptions {
   readonly routes: readonly Route[];
   /** Processes that share the listening socket. Default 2. */
   readonly workers?: number;
-  /** Default 4000. `holdfast up --port` overrides it. */
+  /** Default 4000; 4400 is kept for the console. `holdfast up --port` overrides it. */
   readonly port?: number;
   /** IP address to listen on, or `localhost`. Default 127.0.0.1: nothing is exposed unless told. */
   readonly host?: string;
@@ -32,6 +32,9 @@ export interface GatewayOptions {
 export interface ResolvedGatewayOptions extends Required<GatewayOptions> {}
 
 export const gatewayDefaults = { workers: 2, port: 4000, host: "127.0.0.1", timeoutMs: 15_000 } as const;
+
+/** Kept for the console, on every system: no gateway takes it. */
+export const consolePort = 4400;
 
 export interface Gateway extends Part {
   readonly kind: "gateway";
@@ -63,9 +66,8 @@ export function gateway(options: GatewayOptions & { readonly name?: string }): G
   if (!(Number.isInteger(resolved.workers) && resolved.workers >= 1 && resolved.workers <= 64)) {
     problems.push(`workers should be a whole number from 1 to 64, got ${resolved.workers}`);
   }
-  if (!(Number.isInteger(resolved.port) && resolved.port >= 0 && resolved.port <= 65_535)) {
-    problems.push(`port should be a whole number from 0 to 65535, got ${resolved.port}`);
-  }
+  const port = portProblem(resolved.port);
+  if (port) problems.push(port);
   if (isIP(resolved.host) === 0 && resolved.host !== "localhost") {
     problems.push(`host should be an IP address or localhost, got ${JSON.stringify(resolved.host)}`);
   }
@@ -74,6 +76,14 @@ export function gateway(options: GatewayOptions & { readonly name?: string }): G
   }
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `gateway "${name}"`, problems);
   return { kind: "gateway", name, options: Object.freeze(resolved) };
+}
+
+/** Why a gateway may not listen on `port`; `undefined` when it may. 0 is any free one. */
+export function portProblem(port: number): string | undefined {
+  if (!(Number.isInteger(port) && port >= 0 && port <= 65_535))
+    return `port should be a whole number from 0 to 65535, got ${port}`;
+  if (port === consolePort) return `port ${consolePort} is kept for the console; choose another`;
+  return undefined;
 }
 
 /** Routes match decoded paths, so a prefix that is not one plain path would silently match nothing. */
