@@ -29,6 +29,11 @@ export const errorCodes = {
     permanent: true,
     summary: "The system cannot start as declared; all problems are listed.",
   },
+  HOLDFAST_REQUIREMENTS_INVALID: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Requirements of a system are wrong; all problems are listed, each with its field.",
+  },
   HOLDFAST_INPUT_INVALID: {
     outcome: "not-applied",
     permanent: true,

@@ -51,7 +51,7 @@ export function isPermanent(error: unknown): boolean {
 
 /** Throws one error that lists every problem, when there is any. */
 export function refuseProblems(
-  code: "HOLDFAST_OPTIONS_INVALID" | "HOLDFAST_SYSTEM_INVALID",
+  code: "HOLDFAST_OPTIONS_INVALID" | "HOLDFAST_SYSTEM_INVALID" | "HOLDFAST_REQUIREMENTS_INVALID",
   what: string,
   problems: readonly string[],
 ): void {

@@ -2,7 +2,8 @@
 import type { Command } from "./command.ts";
 import { downCommand } from "./down.ts";
 import { loadCommand } from "./load.ts";
+import { planCommand } from "./plan.ts";
 import { statusCommand } from "./status.ts";
 import { upCommand } from "./up.ts";
 
-export const commands: readonly Command[] = [upCommand, statusCommand, loadCommand, downCommand];
+export const commands: readonly Command[] = [planCommand, upCommand, statusCommand, loadCommand, downCommand];

@@ -6,6 +6,7 @@ import type { Cache } from "./cache/index.ts";
 import type { AnyDatabase } from "./database/index.ts";
 import type { Gateway } from "./gateway/index.ts";
 import { isPart, namingProblem, type Part } from "./part.ts";
+import type { Requirements } from "./requirements/index.ts";
 import type { Service } from "./service/index.ts";
 import type { Topic } from "./topic/index.ts";
 import type { Worker } from "./worker/index.ts";
@@ -15,6 +16,8 @@ export interface SystemOptions {
   readonly parts: Readonly<Record<string, unknown>>;
   /** The door. Without one the system has services that only other services reach. */
   readonly edge?: Gateway;
+  /** What is required of it: what `holdfast plan` starts from. Running it does not look at them. */
+  readonly requirements?: Requirements;
 }
 
 export interface System {
@@ -26,6 +29,7 @@ export interface System {
   readonly databases: readonly AnyDatabase[];
   readonly caches: readonly Cache[];
   readonly topics: readonly Topic<never>[];
+  readonly requirements: Requirements | undefined;
 }
 
 /** @throws {HoldfastError} HOLDFAST_SYSTEM_INVALID with every problem at once */
@@ -43,6 +47,7 @@ export function system(name: string, options: SystemOptions): System {
     databases: of<AnyDatabase>("database"),
     caches: of<Cache>("cache"),
     topics: of<Topic<never>>("topic"),
+    requirements: options.requirements,
   };
   refuseProblems("HOLDFAST_SYSTEM_INVALID", `system "${name}"`, systemProblems(declared, parts));
   return Object.freeze(declared);

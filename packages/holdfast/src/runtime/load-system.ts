@@ -15,26 +15,24 @@ import {
 
 /** @throws {HoldfastError} HOLDFAST_SYSTEM_INVALID when the file cannot be loaded or exports no system */
 export async function loadSystem(systemFile: string): Promise<System> {
-  let module: { readonly default?: unknown };
+  const exported = await loadDefault(systemFile);
+  if (isSystem(exported)) return exported;
+  throw new HoldfastError(
+    "HOLDFAST_SYSTEM_INVALID",
+    `${systemFile} exports no system: write \`export default system("name", { parts, edge })\`.`,
+  );
+}
+
+/** The default export of a user's file. @throws {HoldfastError} HOLDFAST_SYSTEM_INVALID when it cannot be loaded */
+export async function loadDefault(file: string): Promise<unknown> {
   try {
-    module = await import(pathToFileURL(systemFile).href);
+    return ((await import(pathToFileURL(file).href)) as { readonly default?: unknown }).default;
   } catch (error) {
     if (error instanceof HoldfastError) throw error;
-    throw new HoldfastError(
-      "HOLDFAST_SYSTEM_INVALID",
-      `${systemFile} cannot be loaded: ${loadFailure(error)}`,
-      {
-        cause: error,
-      },
-    );
+    throw new HoldfastError("HOLDFAST_SYSTEM_INVALID", `${file} cannot be loaded: ${loadFailure(error)}`, {
+      cause: error,
+    });
   }
-  if (!isSystem(module.default)) {
-    throw new HoldfastError(
-      "HOLDFAST_SYSTEM_INVALID",
-      `${systemFile} exports no system: write \`export default system("name", { parts, edge })\`.`,
-    );
-  }
-  return module.default;
 }
 
 /** @throws {HoldfastError} HOLDFAST_SYSTEM_INVALID when the module is broken or has no `fetch` */

@@ -1,0 +1,86 @@
+/** The classic microblog: a hundred million users, ten short posts a day each, ten reads for each post. */
+import { requirements } from "holdfast/plan";
+
+export default requirements({
+  name: "microblog",
+  summary: "Short posts, and a timeline of what the accounts that one follows have posted",
+  dailyUsers: "100 M",
+  operations: {
+    post: {
+      does: "write",
+      perUserPerDay: 10,
+      peakFactor: [2, 2, 4],
+      requestBytes: "200 B",
+      responseBytes: 0,
+      path: ["edge", "api", "posts", { part: "posted", does: "write" }, { part: "fanout", async: true }],
+      p99Ms: "300 ms",
+      consistency: "session",
+      idempotent: "by-key",
+      retries: 2,
+      fanOut: {
+        to: "timelines",
+        by: "fanout",
+        followers: { mean: 200, max: "50 M" },
+        readBy: "read",
+        deliveredWithinMs: "10 s",
+      },
+    },
+    read: {
+      does: "read",
+      perOperation: { of: "post", ratio: "10:1" },
+      peakFactor: [2, 2, 4],
+      requestBytes: 0,
+      responseBytes: "200 B",
+      path: ["edge", "api", "recent", { part: "timelines", onMissOf: "recent" }],
+      p99Ms: "200 ms",
+      consistency: "eventual",
+      retries: 2,
+    },
+  },
+  outOfScope: ["direct messages", "search", "advertising", "photos and films"],
+  data: {
+    posts: {
+      in: "posts",
+      itemBytes: "200 B",
+      growsWith: "post",
+      retentionDays: "forever",
+      durability: "critical",
+      indexOverhead: ["20 %", "30 %", "60 %"],
+    },
+    timelines: {
+      in: "timelines",
+      items: "100 M",
+      itemBytes: "16 kB",
+      retentionDays: "forever",
+      durability: "rebuildable",
+      indexOverhead: "10 %",
+      hitRatio: "90 %",
+      skew: 0.9,
+      activeItems: "100 M",
+    },
+  },
+  parts: {
+    edge: { kind: "gateway" },
+    api: { kind: "service" },
+    recent: { kind: "cache", ttlMs: "60 s", singleFlight: true },
+    posts: { kind: "database", replicas: 2, backup: { everyHours: "24 h" } },
+    posted: { kind: "topic", limit: "none" },
+    fanout: { kind: "worker", from: "posted" },
+    timelines: { kind: "database", replicas: 1 },
+  },
+  availability: "99.9 %",
+  regions: 1,
+  growthPerYear: "0 %",
+  horizonYears: 5,
+  assumptions: [
+    {
+      text: "A post is 200 bytes, everything included; headers are left aside",
+      source: "the classic exercise",
+    },
+    {
+      text: "A read is one post, as it is shown in somebody's timeline",
+      source: "the classic exercise: 10 reads for each post",
+    },
+    { text: "A timeline is kept as the numbers of its last 800 posts, 20 bytes each", source: "author" },
+  ],
+});

@@ -1,0 +1,68 @@
+/** Figures for people: three digits, the unit's own prefixes, an interval only where there is one. */
+import type { Interval } from "./models/interval.ts";
+
+/** Units that estimates have. A money unit is the currency and `/month`. */
+export type Unit = "/s" | "B" | "B/s" | "B/day" | "count" | "ratio" | "ms" | "min/month" | `${string}/month`;
+
+const prefixes = [
+  ["E", 1e18],
+  ["P", 1e15],
+  ["T", 1e12],
+  ["G", 1e9],
+  ["M", 1e6],
+  ["k", 1e3],
+] as const;
+
+/** `11.6 k/s`, `365 TB`, `99.9 %`, `12 ms`, `1.50 days`. */
+export function formatValue(value: number, unit: Unit): string {
+  if (!Number.isFinite(value)) return "unbounded";
+  if (unit === "ratio") return `${digits(value * 100, value > 0.99 && value < 1 ? 6 : 3)} %`;
+  if (unit === "ms") return formatMs(value);
+  if (unit === "count") return prefixed(value, "");
+  if (unit === "/s") return prefixed(value, "/s");
+  if (unit === "B" || unit === "B/s" || unit === "B/day") return prefixed(value, unit);
+  return `${grouped(value)} ${unit}`;
+}
+
+/** The middle, and the bounds behind it when they differ from it. */
+export function formatInterval({ low, mid, high }: Interval, unit: Unit): string {
+  const middle = formatValue(mid, unit);
+  const [from, to] = [formatValue(low, unit), formatValue(high, unit)];
+  return from === middle && to === middle ? middle : `${middle} (${from} to ${to})`;
+}
+
+function prefixed(value: number, unit: string): string {
+  const [prefix, factor] = prefixes.find(([, size]) => Math.abs(value) >= size * 0.9995) ?? ["", 1];
+  const number = digits(value / factor, 3);
+  const suffix = `${prefix}${unit}`;
+  if (suffix === "") return number;
+  return prefix === "" && unit === "/s" ? `${number}/s` : `${number} ${suffix}`;
+}
+
+function formatMs(value: number): string {
+  if (value < 1_000) return `${digits(value, 3)} ms`;
+  if (value < 120_000) return `${digits(value / 1_000, 3)} s`;
+  if (value < 7_200_000) return `${digits(value / 60_000, 3)} min`;
+  if (value < 172_800_000) return `${digits(value / 3_600_000, 3)} h`;
+  return `${digits(value / 86_400_000, 3)} days`;
+}
+
+/** Significant digits, without zeros at the end and without an exponent. */
+export function digits(value: number, significant: number): string {
+  if (value === 0) return "0";
+  const rounded = Number(value.toPrecision(significant));
+  if (Math.abs(rounded) >= 1_000) return grouped(rounded);
+  const decimals = Math.max(0, significant - 1 - Math.floor(Math.log10(Math.abs(rounded))));
+  return Number(rounded.toFixed(Math.min(decimals, 12)))
+    .toString()
+    .includes("e")
+    ? rounded.toFixed(Math.min(decimals, 12))
+    : String(Number(rounded.toFixed(Math.min(decimals, 12))));
+}
+
+/** Whole numbers with commas: `1,234,567`. */
+export function grouped(value: number): string {
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+}

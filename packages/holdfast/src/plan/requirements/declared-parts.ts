@@ -1,0 +1,29 @@
+/** What a system's own code says of its parts, in the planner's words. */
+import type { System } from "../../parts/index.ts";
+import type { DeclaredPart, DeclaredParts } from "./read-part.ts";
+
+const exactly = (value: number) => ({ low: value, mid: value, high: value });
+
+export function declaredParts(system: System): DeclaredParts {
+  const parts = new Map<string, DeclaredPart>();
+  if (system.edge) {
+    parts.set(system.edge.name, { kind: "gateway", instances: system.edge.options.workers });
+  }
+  for (const { name, options } of system.services) {
+    parts.set(name, { kind: "service", instances: options.instances.min });
+  }
+  for (const { name, options } of system.caches) {
+    parts.set(name, { kind: "cache", ttlMs: exactly(options.ttlMs), maxBytes: exactly(options.maxBytes) });
+  }
+  for (const { name, options } of system.databases) {
+    const { nodes, replicas, shardCount } = options;
+    parts.set(name, { kind: "database", nodes, replicas, shards: shardCount });
+  }
+  for (const { name, options } of system.topics) {
+    parts.set(name, { kind: "topic", partitions: options.partitions });
+  }
+  for (const { name, options } of system.workers) {
+    parts.set(name, { kind: "worker", instances: options.instances, from: options.from.name });
+  }
+  return parts;
+}
