@@ -99,10 +99,17 @@ export interface CapacityTable {
   readonly capacities: Readonly<Record<CapacityId, Capacity>>;
 }
 
-/** Bounds of availability that a table has, and of time: what lies outside is refused before anything is planned. */
+/** Why a figure makes no sense, if it does not: nothing is planned with it then. */
 export function capacityProblem({ id, low, mid, high, unit }: Capacity): string | undefined {
   if (!(low > 0 && low <= mid && mid <= high && Number.isFinite(high)))
     return `${id} should have 0 < low ≤ mid ≤ high, got ${low}, ${mid}, ${high}`;
   if (unit === "ratio" && !(high < 1)) return `${id} is a share and should be below 1, got ${high}`;
   return undefined;
+}
+
+/** @throws {RangeError} with every figure that makes no sense */
+export function checkCapacities(table: CapacityTable): CapacityTable {
+  const problems = Object.values(table.capacities).flatMap((one) => capacityProblem(one) ?? []);
+  if (problems.length > 0) throw new RangeError(problems.join("; "));
+  return table;
 }

@@ -7,6 +7,7 @@ export {
   inSeries,
   kOfN,
 } from "./availability.ts";
+export { type DrainInput, drainAfterStop, drainTime } from "./drain.ts";
 export {
   type ForkJoin,
   type ForkJoinInput,
@@ -27,6 +28,8 @@ export {
   multiply,
   rising,
 } from "./interval.ts";
+export { type Hop, type HopShare, type LatencyBudget, latencyBudget } from "./latency-budget.ts";
+export { type LatencyLaw, latencyLaw } from "./latency-law.ts";
 export {
   halfinWhitt,
   inSystem,
@@ -44,6 +47,8 @@ export {
 } from "./mg1.ts";
 export { erlangB, erlangC, type Mmc, type MmcInput, mmc } from "./mmc.ts";
 export { doesNotHold, type Modelled, type NotModelled } from "./model.ts";
+export { type SupermarketInput, supermarket } from "./power-of-d.ts";
+export { type RetryStorm, type RetryStormInput, retryStorm } from "./retry-storm.ts";
 export {
   type Hedge,
   type HedgeInput,
@@ -52,6 +57,7 @@ export {
   slowShareAllowed,
   tailAmplification,
 } from "./tail.ts";
+export { fitUsl, type Usl, type UslFit, type UslParameters, type UslPoint, usl } from "./usl.ts";
 export {
   hottestShare,
   idealHitRatio,

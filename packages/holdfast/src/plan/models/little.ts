@@ -6,6 +6,7 @@
  * @see J. D. C. Little, "A Proof for the Queuing Formula: L = λW", Operations Research 9(3), 1961; S. Halfin and W.
  *   Whitt, "Heavy-Traffic Limits for Queues with Many Exponential Servers", Operations Research 29(3), 1981
  */
+import { normalAbove } from "./latency-law.ts";
 import { serversMax, waitFromBlocked } from "./mmc.ts";
 import { Conditions, doesNotHold, type Modelled } from "./model.ts";
 
@@ -104,17 +105,5 @@ export function squareRootStaffing(
 /** Probability of waiting when there are a + β√a servers, for large a: [1 + β Φ(β)/φ(β)]⁻¹. */
 export function halfinWhitt(beta: number): number {
   const density = Math.exp((-beta * beta) / 2) / Math.sqrt(2 * Math.PI);
-  return 1 / (1 + (beta * normalBelow(beta)) / density);
-}
-
-/** Φ for x of 0 or more: the series of Marsaglia (2004), which converges for every x. */
-function normalBelow(x: number): number {
-  if (x > 8) return 1;
-  let sum = x;
-  let termed = x;
-  for (let n = 3; Math.abs(termed) > 1e-17 * Math.abs(sum); n += 2) {
-    termed *= (x * x) / n;
-    sum += termed;
-  }
-  return 0.5 + (sum * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
+  return 1 / (1 + (beta * (1 - normalAbove(beta))) / density);
 }
