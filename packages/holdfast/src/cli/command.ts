@@ -51,6 +51,10 @@ export interface CommandIo {
   readonly columns: number | undefined;
   /** Whether colours help. */
   readonly color: boolean;
+  /** Whether colours help in results: a pipe gets none. Default: no. */
+  readonly colorOut?: boolean;
+  /** Where answers come from. Default: the standard input of the process. */
+  readonly input?: NodeJS.ReadableStream;
 }
 
 export interface Command {

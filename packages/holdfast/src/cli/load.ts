@@ -1,4 +1,7 @@
-/** `holdfast load`: open-loop load on a running system, as its load.ts describes it. */
+/**
+ * `holdfast load`: open-loop load on a running system, as its load.ts describes it; or, with --profile, what this
+ * machine does at all.
+ */
 import { HoldfastError } from "../call/index.ts";
 import { systemClock } from "../clock/index.ts";
 import {
@@ -11,6 +14,7 @@ import {
 } from "../load/index.ts";
 import { findSystemFile } from "../runtime/project.ts";
 import { type Command, exitCodes } from "./command.ts";
+import { profileMachine } from "./load-profile.ts";
 import { wholeNumber } from "./parse.ts";
 
 const defaultUrl = "http://127.0.0.1:4000";
@@ -37,6 +41,10 @@ export const loadCommand: Command = {
     },
     uniform: { type: "boolean", help: "Evenly spaced arrivals instead of independent ones (Poisson)." },
     "allow-remote": { type: "boolean", help: "Allow a URL that is not on this machine." },
+    profile: {
+      type: "boolean",
+      help: "Measure this machine instead, in about 20 s, and keep the figures for `holdfast plan`.",
+    },
     json: { type: "boolean", help: "Print one JSON object." },
   },
   details: [
@@ -45,7 +53,9 @@ export const loadCommand: Command = {
     "stands still is seen standing still. Exit code 0 when every arrival was sent and answered as expected, 1",
     "when some were not, 130 when Ctrl-C ended it early.",
   ].join("\n"),
-  async run({ values, positionals, io }) {
+  async run(input) {
+    const { values, positionals, io } = input;
+    if (values.profile === true) return profileMachine(input);
     const text = (name: string) => (typeof values[name] === "string" ? values[name] : undefined);
     const whole = (name: string, min: number, max: number) => {
       const value = text(name);

@@ -26,6 +26,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
     draw: (text) => process.stderr.write(text),
     columns: terminal ? (process.stderr.columns ?? 80) : undefined,
     color: terminal && !process.env.NO_COLOR,
+    colorOut: terminal && process.stdout.isTTY === true && !process.env.NO_COLOR,
   });
 }
 

@@ -21,7 +21,7 @@ export function formatValue(value: number, unit: Unit): string {
   if (unit === "count") return prefixed(value, "");
   if (unit === "/s") return prefixed(value, "/s");
   if (unit === "B" || unit === "B/s" || unit === "B/day") return prefixed(value, unit);
-  return `${grouped(value)} ${unit}`;
+  return `${digits(value, 3)} ${unit}`;
 }
 
 /** The middle, and the bounds behind it when they differ from it. */

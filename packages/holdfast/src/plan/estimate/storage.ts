@@ -1,6 +1,6 @@
 /** What is kept: a day's worth, a year's, and at the horizon; as it is, and as it lies on disks. */
 import { add, divide, exactly, type Interval, multiply } from "../models/interval.ts";
-import type { ResolvedDataSet, ResolvedPart, ResolvedRequirements } from "../requirements/resolved.ts";
+import type { ResolvedDataSet, ResolvedRequirements } from "../requirements/resolved.ts";
 import { daySeconds, type OperationRate } from "./rates.ts";
 import { type Sheet, term } from "./sheet.ts";
 
@@ -8,8 +8,6 @@ export interface DataVolume {
   readonly data: ResolvedDataSet;
   /** Bytes as they are, at the horizon. */
   readonly bytes: Interval;
-  /** With every copy, indexes and row overhead. */
-  readonly storedBytes: Interval;
   /** One copy with its overhead: what has to fit on the nodes. */
   readonly copyBytes: Interval;
   readonly items: Interval;
@@ -23,35 +21,52 @@ export function estimateStorage(
   rates: ReadonlyMap<string, OperationRate>,
   scale: number,
 ): readonly DataVolume[] {
-  const parts = new Map(requirements.parts.map((part) => [part.name, part]));
-  const volumes = requirements.data.map((data) => {
-    const part = parts.get(data.in) as ResolvedPart;
-    return estimateDataSet(sheet, data, part, requirements, rates, scale);
-  });
-  if (volumes.length > 1) {
-    for (const [id, title, field] of [
-      ["total.bytes-at-horizon", "all data at the horizon, as it is", "bytes"],
-      ["total.stored-at-horizon", "all data at the horizon, on disks", "storedBytes"],
-    ] as const) {
-      const sum = volumes.map((volume) => volume[field]).reduce(add, exactly(0));
-      sheet.put(
-        "storage",
-        id,
-        title,
-        sum,
-        "B",
-        volumes.map((volume) => term(volume[field], "B")).join(" + "),
-      );
-    }
-  }
+  const volumes = requirements.data.map((data) => estimateDataSet(sheet, data, requirements, rates, scale));
+  sumLine(
+    sheet,
+    "bytes-at-horizon",
+    "all data at the horizon, as it is",
+    volumes.map(({ bytes }) => bytes),
+  );
   return volumes;
+}
+
+/** What lies on disks: every copy of every region, with indexes. Known once it is known how many copies there are. */
+export function estimateDisks(
+  sheet: Sheet,
+  { regions }: ResolvedRequirements,
+  volumes: readonly DataVolume[],
+  sizes: ReadonlyMap<string, { readonly replicas: number }>,
+): Interval {
+  const stored = volumes.map(({ data, bytes, copyBytes }) => {
+    const count = (1 + (sizes.get(data.in)?.replicas ?? 0)) * regions;
+    const copies = count === 1 ? "1 copy" : `${count} copies`;
+    const overhead = add(exactly(1), data.indexOverhead);
+    const indexes = data.indexOverhead.high === 0 ? "" : ` × ${term(overhead, "count")} with indexes`;
+    return sheet.put(
+      "storage",
+      `data.${data.name}.stored-at-horizon`,
+      `${data.name}, at the horizon, on disks`,
+      multiply(copyBytes, exactly(count)),
+      "B",
+      `${term(bytes, "B")}${indexes} × ${copies}${regions > 1 ? ` in ${regions} regions` : ""}`,
+    );
+  });
+  return sumLine(sheet, "stored-at-horizon", "all data at the horizon, on disks", stored);
+}
+
+function sumLine(sheet: Sheet, id: string, title: string, values: readonly Interval[]): Interval {
+  const sum = values.reduce(add, exactly(0));
+  if (values.length > 1) {
+    sheet.put("storage", `total.${id}`, title, sum, "B", values.map((value) => term(value, "B")).join(" + "));
+  }
+  return sum;
 }
 
 function estimateDataSet(
   sheet: Sheet,
   data: ResolvedDataSet,
-  part: ResolvedPart,
-  { horizonYears, growthPerYear, regions }: ResolvedRequirements,
+  { horizonYears, growthPerYear }: ResolvedRequirements,
   rates: ReadonlyMap<string, OperationRate>,
   scale: number,
 ): DataVolume {
@@ -88,13 +103,6 @@ function estimateDataSet(
   );
   const overhead = add(exactly(1), data.indexOverhead);
   const copyBytes = multiply(growing, overhead);
-  const copies = copiesOf(part, regions);
-  const storedBytes = put(
-    "stored-at-horizon",
-    "at the horizon, on disks",
-    multiply(copyBytes, exactly(copies.count)),
-    `${term(growing, "B")} × ${term(overhead, "count")} with indexes × ${copies.how}`,
-  );
   const items = divide(growing, positive(itemBytes));
   put(
     "items-at-horizon",
@@ -103,7 +111,7 @@ function estimateDataSet(
     `${term(growing, "B")} ÷ ${term(itemBytes, "B")}`,
     "count",
   );
-  return { data, bytes: growing, storedBytes, copyBytes, items };
+  return { data, bytes: growing, copyBytes, items };
 }
 
 function itemsPerDay(
@@ -140,15 +148,6 @@ function horizonDays(years: Interval, growth: Interval, retention: Interval | un
     ? `${term(retention, "count")} days kept${grows}`
     : `365 days × ${term(years, "count")} years${grows}`;
   return { value, how };
-}
-
-/** Copies of one datum: the node and its replicas in each region; an object store keeps three of its own. */
-function copiesOf(part: ResolvedPart, regions: number): { readonly count: number; readonly how: string } {
-  const each = part.kind === "database" || part.kind === "search" ? 1 + (part.replicas ?? 0) : 1;
-  const own = part.replicas !== undefined || part.kind !== "bucket" ? each : 1;
-  const count = own * regions;
-  const what = count === 1 ? "1 copy" : `${count} copies`;
-  return { count, how: regions > 1 ? `${what} in ${regions} regions` : what };
 }
 
 function larger(a: Interval, b: Interval): Interval {

@@ -66,5 +66,5 @@ export function compareFanOut(input: FanOutInput): FanOutComparison {
   const work = (one: FanOutWay) => one.writesPerSecond + one.readsPerSecond;
   const [first, ...others] = [push, pull, hybrid].filter(({ inTime }) => inTime);
   const best = others.reduce((least, one) => (work(one) < work(least) ? one : least), first ?? pull);
-  return { push, pull, hybrid, threshold, pulledAccounts: law.above(threshold), best: best.way };
+  return { push, pull, hybrid, threshold, pulledAccounts: Math.floor(law.above(threshold)), best: best.way };
 }

@@ -5,6 +5,8 @@
  *
  * @see H. Kwak et al., "What is Twitter, a Social Network or a News Media?", WWW 2010
  */
+import { zipfWeight } from "../models/zipf-cache.ts";
+
 export interface FollowerLaw {
   readonly accounts: number;
   readonly mean: number;
@@ -20,11 +22,11 @@ export interface FollowerLaw {
 export function followerLaw(accounts: number, mean: number, max: number): FollowerLaw | undefined {
   if (!(accounts >= 1 && mean >= 1 && max >= mean && max <= accounts)) return undefined;
   const total = accounts * mean;
-  const sumTo = (rank: number, exponent: number) => max * powerSum(rank, exponent);
+  const sumTo = (rank: number, exponent: number) => max * zipfWeight(Math.round(rank), exponent);
   // The sum falls with the exponent: everybody alike at 0, one account alone far up.
-  let [low, high] = [0, 50];
+  let [low, high] = [0, 10];
   if (sumTo(accounts, high) > total) return undefined;
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 60; i++) {
     const middle = (low + high) / 2;
     if (sumTo(accounts, middle) > total) low = middle;
     else high = middle;
@@ -45,15 +47,4 @@ export function followerLaw(accounts: number, mean: number, max: number): Follow
       return rank === 0 ? 0 : Math.min(1, sumTo(Math.max(1, rank), exponent) / total);
     },
   };
-}
-
-/** Sum over r from 1 to n of r^-s, by Euler and Maclaurin: exact to a thousandth for any n. */
-function powerSum(n: number, s: number): number {
-  const direct = Math.min(n, 50);
-  let sum = 0;
-  for (let r = 1; r <= direct; r++) sum += r ** -s;
-  if (n <= direct) return sum;
-  const integral =
-    Math.abs(s - 1) < 1e-12 ? Math.log(n / direct) : (n ** (1 - s) - direct ** (1 - s)) / (1 - s);
-  return sum + integral + (n ** -s - direct ** -s) / 2 + (s / 12) * (direct ** (-s - 1) - n ** (-s - 1));
 }

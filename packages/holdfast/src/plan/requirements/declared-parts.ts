@@ -20,7 +20,10 @@ export function declaredParts(system: System): DeclaredParts {
     parts.set(name, { kind: "database", nodes, replicas, shards: shardCount });
   }
   for (const { name, options } of system.topics) {
-    parts.set(name, { kind: "topic", partitions: options.partitions });
+    // A topic's log lives on the first node of its home, and has that node's replicas.
+    const home = options.home ?? system.databases[0];
+    const replicas = home?.options.replicas ?? 0;
+    parts.set(name, { kind: "topic", partitions: options.partitions, nodes: 1, replicas });
   }
   for (const { name, options } of system.workers) {
     parts.set(name, { kind: "worker", instances: options.instances, from: options.from.name });

@@ -43,10 +43,8 @@ function parseAmount(given: unknown, dimension: Dimension): ParsedAmount {
     const what = unit === "" ? "no unit" : `the unit ${JSON.stringify(unit)}`;
     return { problem: `has ${what} in ${JSON.stringify(given)}; use ${unitsShown[dimension]}` };
   }
-  // Divided by the inverse where that is whole: 99.9 % is 0.999 and not 0.9990000000000001.
-  const inverse = 1 / factor;
-  const value =
-    factor < 1 && Number.isInteger(inverse) ? numberOf(digits) / inverse : numberOf(digits) * factor;
+  // Fifteen digits: 99.9 % is 0.999 and not 0.9990000000000001.
+  const value = Number((numberOf(digits) * factor).toPrecision(15));
   return finite(value, text);
 }
 

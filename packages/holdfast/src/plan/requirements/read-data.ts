@@ -27,7 +27,7 @@ export function readDataSet(
   context: {
     readonly findings: Findings;
     readonly parts: ReadonlyMap<string, ResolvedPart>;
-    readonly writes: ReadonlyMap<string, unknown>;
+    readonly writes: ReadonlyMap<string, boolean>;
   },
 ): ResolvedDataSet {
   const { findings, parts, writes } = context;
@@ -76,21 +76,21 @@ export function readDataSet(
   };
 }
 
-function readGrowth(fields: Fields, operations: ReadonlyMap<string, unknown>): ResolvedDataSet["growth"] {
+function readGrowth(fields: Fields, operations: ReadonlyMap<string, boolean>): ResolvedDataSet["growth"] {
   if (fields.has("growsWith") && fields.has("itemsPerDay")) {
     fields.problem("itemsPerDay", `contradicts ${fields.at("growsWith")}: give one of them`);
   }
   if (fields.has("growsWith")) {
     const operation = fields.text("growsWith") ?? "";
-    const does = operations.get(operation);
-    if (operation !== "" && does === undefined) {
+    const writes = operations.get(operation);
+    if (operation !== "" && writes === undefined) {
       const known = [...operations.keys()].join(", ");
       fields.problem(
         "growsWith",
         `names the operation "${operation}", which is not in scope; in scope are ${known}`,
       );
     }
-    if (does === "read") {
+    if (writes === false) {
       fields.problem("growsWith", `names "${operation}", which only reads: a data set grows with a write`);
     }
     const itemsPerCall = fields.optional("itemsPerCall", "count") ?? one;

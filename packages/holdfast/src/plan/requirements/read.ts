@@ -54,9 +54,7 @@ function readAll(given: unknown, options: ReadOptions, findings: Findings): Reso
   const outOfScope = fields.texts("outOfScope");
   const entries = fields.entries("operations");
   const inScope = new Map(
-    entries
-      .filter(([, one]) => field(one, "scope") !== "out")
-      .map(([name, one]) => [name, field(one, "does")]),
+    entries.filter(([, one]) => field(one, "scope") !== "out").map(([name, one]) => [name, writes(one)]),
   );
   if (inScope.size === 0) fields.problem("operations", "has none in scope: a system has to do something");
   for (const name of outOfScope) {
@@ -91,6 +89,13 @@ function readAll(given: unknown, options: ReadOptions, findings: Findings): Reso
     prices: readPrices(fields),
     assumptions: [...readStated(fields), ...findings.assumptions],
   };
+}
+
+/** Whether a call of the operation writes anything: a read may leave something behind on its path. */
+function writes(operation: unknown): boolean {
+  const path = field(operation, "path");
+  const steps: readonly unknown[] = Array.isArray(path) ? path : [];
+  return field(operation, "does") !== "read" || steps.some((step) => field(step, "does") === "write");
 }
 
 function field(value: unknown, name: string): unknown {

@@ -1,0 +1,120 @@
+/** What is required of the shortener: what `holdfast plan systems/shortener` starts from. */
+import type { Requirements } from "holdfast";
+
+export const requirements: Requirements = {
+  summary: "Long links made short, and their visits counted",
+  dailyUsers: ["50 k", "200 k", "500 k"],
+  operations: {
+    visit: {
+      does: "read",
+      calledBy: "visitors",
+      perUserPerDay: [3, 5, 10],
+      peakFactor: [2, 3, 5],
+      requestBytes: ["300 B", "500 B", "1 kB"],
+      responseBytes: ["200 B", "300 B", "400 B"],
+      path: [
+        "edge",
+        "api",
+        "hot",
+        { part: "links", onMissOf: "hot", level: "session" },
+        { part: "clicks", does: "write" },
+        { part: "tally", does: "write", async: true },
+        { part: "links", does: "write", async: true, calls: 0.05 },
+      ],
+      p99Ms: "100 ms",
+      consistency: "session",
+      retries: 2,
+    },
+    create: {
+      does: "write",
+      calledBy: "authors",
+      perOperation: { of: "visit", ratio: "1:30" },
+      peakFactor: [2, 3, 5],
+      requestBytes: ["200 B", "400 B", "2 kB"],
+      responseBytes: ["300 B", "500 B", "2 kB"],
+      path: ["edge", "api", "links"],
+      p99Ms: "250 ms",
+      consistency: "session",
+      idempotent: "by-key",
+      retries: 2,
+    },
+    stats: {
+      does: "read",
+      calledBy: "authors",
+      perOperation: { of: "visit", ratio: "1:30" },
+      peakFactor: [2, 3, 5],
+      requestBytes: ["200 B", "300 B", "500 B"],
+      responseBytes: ["500 B", "1 kB", "5 kB"],
+      path: ["edge", "api", { part: "links", level: "eventual" }],
+      p99Ms: "250 ms",
+      consistency: "eventual",
+      retries: 2,
+    },
+  },
+  outOfScope: ["accounts", "custom domains", "scanning targets for malware"],
+  data: {
+    links: {
+      in: "links",
+      itemBytes: ["300 B", "500 B", "2 kB"],
+      growsWith: "create",
+      retentionDays: "forever",
+      durability: "critical",
+      indexOverhead: ["20 %", "40 %", "80 %"],
+      hitRatio: ["90 %", "95 %", "99 %"],
+      skew: [0.8, 0.9, 1],
+      activeItems: ["10 k", "50 k", "500 k"],
+    },
+    clicks: {
+      in: "clicks",
+      itemBytes: ["150 B", "250 B", "400 B"],
+      growsWith: "visit",
+      retentionDays: 1,
+      durability: "standard",
+    },
+  },
+  parts: {
+    clicks: { limit: "none" },
+  },
+  availability: "99.9 %",
+  regions: 1,
+  growthPerYear: ["10 %", "30 %", "100 %"],
+  horizonYears: 5,
+  assumptions: [
+    {
+      text: "A batch of the tally writes one row for each link and day in it, so that twenty clicks are one write",
+      source:
+        "systems/shortener/clicks/count-clicks.ts: clicks of one batch are summed before they are written",
+    },
+    {
+      text: "One link in thirty visits is made, and looked at",
+      source: "systems/shortener/load.ts has 94 visits, 3 links made and 3 looks at statistics",
+    },
+  ],
+  decisions: [
+    {
+      question: "How is a visit counted?",
+      options: [
+        "in the redirect's own transaction",
+        "through a topic, before the answer",
+        "through a topic, after the answer",
+      ],
+      choice: "through a topic, before the answer",
+      because: "a click that was answered as counted is on a disk, and clicks of a moment share one commit",
+      price: "a redirect waits for a commit, and says `pending` when the primary is away",
+    },
+    {
+      question: "Where do redirects come from?",
+      options: ["the primary", "a replica", "a cache in each process, then a replica"],
+      choice: "a cache in each process, then a replica",
+      because: "a few links get most visits, and visits have to go on while the primary is away",
+      price: "an edit reaches the others some milliseconds later, five seconds at most",
+    },
+    {
+      question: "How is a link's place found?",
+      options: ["one table", "shards by hash of the code"],
+      choice: "shards by hash of the code",
+      because: "a link is only ever asked for by its code, and shards can move to more nodes",
+      price: "a listing of all links asks every shard",
+    },
+  ],
+};
