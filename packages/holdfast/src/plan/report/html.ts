@@ -60,7 +60,7 @@ const style = `
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:76rem;padding:1.5rem;background:var(--paper);color:var(--ink);font:15px/1.5 ui-sans-serif,system-ui,sans-serif}
 h1{margin:0;font-size:1.7rem}h2{margin:2.2rem 0 .4rem;font-size:1.15rem}
-.scope,.note{color:var(--soft);max-width:60rem;margin:.2rem 0 .6rem}.verdict{font-weight:600}
+.scope,p.note{color:var(--soft);max-width:60rem;margin:.2rem 0 .6rem}.verdict{font-weight:600}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;vertical-align:top;padding:.35rem .8rem .35rem 0;border-bottom:1px solid var(--line)}
