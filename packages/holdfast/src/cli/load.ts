@@ -2,6 +2,8 @@
  * `holdfast load`: open-loop load on a running system, as its load.ts describes it; or, with --profile, what this
  * machine does at all.
  */
+
+import { resolve } from "node:path";
 import { HoldfastError } from "../call/index.ts";
 import { systemClock } from "../clock/index.ts";
 import {
@@ -16,6 +18,7 @@ import { findSystemFile } from "../runtime/project.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { profileMachine } from "./load-profile.ts";
 import { wholeNumber } from "./parse.ts";
+import { saveMeasured } from "./save-measured.ts";
 
 const defaultUrl = "http://127.0.0.1:4000";
 const defaultDuration = "10s";
@@ -44,6 +47,16 @@ export const loadCommand: Command = {
     profile: {
       type: "boolean",
       help: "Measure this machine instead, in about 20 s, and keep the figures for `holdfast plan`.",
+    },
+    save: {
+      type: "string",
+      value: "FILE",
+      help: "Keep the figures, the command and the kind of machine. `holdfast plan` shows a measured.json beside the system.",
+    },
+    note: {
+      type: "string",
+      value: "TEXT",
+      help: "What else to keep with --save, such as what else the machine did.",
     },
     json: { type: "boolean", help: "Print one JSON object." },
   },
@@ -85,6 +98,13 @@ export const loadCommand: Command = {
         ...(values.uniform === true ? { arrivals: "uniform" as const } : {}),
         onSecond: (progress) => io.err(progressLine(progress)),
       });
+      const file = text("save");
+      if (file !== undefined) {
+        const asked = { rate: report.ratePerSecond, duration: text("duration") ?? defaultDuration };
+        const command = `holdfast load${positionals[0] === undefined ? "" : ` ${positionals[0]}`} --rate ${asked.rate} --duration ${asked.duration}`;
+        saveMeasured(resolve(io.cwd, file), report, command, text("note") ?? "");
+        io.err(`Wrote ${resolve(io.cwd, file)}`);
+      }
       if (values.json === true) io.out(JSON.stringify(report));
       else for (const line of reportLines(report)) io.out(line);
       if (interrupt.signal.aborted) return exitCodes.interrupted;

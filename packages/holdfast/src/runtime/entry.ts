@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 
-export type EntryName = "service" | "worker" | "gateway" | "describe" | "traffic";
+export type EntryName = "service" | "worker" | "gateway" | "describe" | "traffic" | "profile";
 
 export function entryFile(name: EntryName): string {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";

@@ -5,6 +5,7 @@
  * .holdfast/
  *   supervisor.json          who runs here: pid, start time, control socket, children
  *   compile-cache/           modules as Node has compiled them
+ *   profile.json             what this machine was measured to do
  *   <system>/                one folder a system, so that two systems of one project never share data
  *     postgres/<node>/…      the servers' record (ports, random password) and data
  *     logs/<instance>.log
@@ -20,6 +21,8 @@ export interface Project {
   readonly stateDir: string;
   /** Where Node keeps the modules that it has compiled. */
   readonly compileCache: string;
+  /** What `holdfast load --profile` has measured, if it has. */
+  readonly profile: string;
 }
 
 /** The nearest folder upwards from `from` that has a package.json; `from` itself when none has. */
@@ -34,7 +37,12 @@ export function findProject(from: string): Project {
     if (dir === dirname(dir)) break;
   }
   const stateDir = join(root, ".holdfast");
-  return { root, stateDir, compileCache: join(stateDir, "compile-cache") };
+  return {
+    root,
+    stateDir,
+    compileCache: join(stateDir, "compile-cache"),
+    profile: join(stateDir, "profile.json"),
+  };
 }
 
 /**
