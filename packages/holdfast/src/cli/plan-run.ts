@@ -10,9 +10,9 @@ import {
   planJson,
   planLines,
   planSchema,
-  shippedCapacities,
 } from "../plan/index.ts";
 import { type CommandInput, type CommandIo, type ExitCode, exitCodes } from "./command.ts";
+import { capacityTable } from "./plan-capacity.ts";
 import { findDesignFile, loadDesign, readMeasured } from "./plan-design.ts";
 import { askRequirements } from "./plan-new.ts";
 import { writtenDesign } from "./written-design.ts";
@@ -29,7 +29,11 @@ export async function runPlan({ values, positionals, io }: CommandInput): Promis
   const [html, svg] = [text("html"), text("svg")];
   const file = findDesignFile(positionals[0] ?? io.cwd, io.cwd);
   const requirements = await loadDesign(file);
-  const capacity = shippedCapacities;
+  const capacity = capacityTable({
+    named: text("profile"),
+    written: values.write === true || values.check === true,
+    cwd: io.cwd,
+  });
   const plan = makePlan(requirements, { scale, capacity });
   const measured = readMeasured(file);
   const more = measured ? [measuredSection(requirements, capacity, measured)] : [];

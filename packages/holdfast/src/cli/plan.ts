@@ -16,7 +16,7 @@ export const planCommand: Command = {
     profile: {
       type: "string",
       value: "FILE",
-      help: "Capacities as `holdfast load --profile` measured them, instead of the shipped ones.",
+      help: "Capacities as `holdfast load --profile` measured them. Default: .holdfast/profile.json, else those shipped.",
     },
     new: {
       type: "boolean",

@@ -11,6 +11,14 @@ export {
   type RequestSpec,
   type SetupContext,
 } from "./plan.ts";
+export {
+  type MachineProfile,
+  type ProfiledMachine,
+  type ProfileFigure,
+  profileProblems,
+  readProfile,
+  writeProfile,
+} from "./profile/index.ts";
 export type { LoadProgress } from "./progress.ts";
 export { readLoadPlan } from "./read-plan.ts";
 export { progressLine, reportLines } from "./report.ts";

@@ -1,5 +1,6 @@
 export { type Capacity, type CapacityId, type CapacityTable, capacityIds } from "./capacity/capacity.ts";
 export { shippedCapacities } from "./capacity/shipped.ts";
+export { withProfile } from "./capacity/with-profile.ts";
 export type { OperationAvailability } from "./dive/availability.ts";
 export type { OperationLatency } from "./dive/latency.ts";
 export type { Estimate } from "./estimate/sheet.ts";
