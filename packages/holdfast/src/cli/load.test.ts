@@ -107,3 +107,12 @@ test("gentle traffic goes on through failures until it is told to stop", async (
   await startTraffic({ systemFile, baseUrl, ratePerSecond: 100, signal: stop.signal });
   expect(requests).toBeGreaterThanOrEqual(10);
 });
+
+test("--profile measures the machine, and refuses what belongs to a system's load", async () => {
+  await expect(holdfast("load", system, "--profile", "--rate", "10", "--uniform")).rejects.toThrow(
+    expect.objectContaining({
+      code: "HOLDFAST_USAGE",
+      message: expect.stringMatching(/leave out ".*", --rate, --uniform/),
+    }),
+  );
+});
