@@ -229,13 +229,14 @@ function sizeNodes(
     );
   }
   const copyReads = rising((reads, strong) => Math.max(0, reads - strong), load.reads, load.strongReads);
-  const replicasByReads = put(
-    "replicas-by-reads",
-    "replicas by reads, each node",
-    rising(Math.ceil, divide(divide(copyReads, exactly(count)), usable(readsEach))),
-    `${term(copyReads, "/s")} ÷ ${count} nodes ÷ (${term(readsEach, "/s")} each × ${utilisationMax})`,
+  const copiesByReads = put(
+    "copies-by-reads",
+    "copies that answer reads, over all nodes",
+    rising(Math.ceil, divide(copyReads, usable(readsEach))),
+    `${term(copyReads, "/s")} ÷ (${term(readsEach, "/s")} each × ${utilisationMax})`,
   );
-  const replicas = part.replicas ?? Math.max(replicasByReads.mid, 1);
+  // One more than reads need: the primary answers some itself, and one copy may be gone.
+  const replicas = part.replicas ?? Math.max(1, Math.ceil(copiesByReads.mid / count));
   // Writes cost each node of the primary; reads that may be stale are spread over all copies, the primary included.
   const primary = add(divide(load.writes, writesEach), divide(load.strongReads, readsEach));
   const copies = divide(copyReads, multiply(readsEach, exactly(1 + replicas)));

@@ -1,0 +1,190 @@
+import { expect, test } from "vitest";
+import type { Requirements } from "../../parts/requirements/index.ts";
+import { isRequirements, requirements } from "./declare.ts";
+import { readRequirements } from "./read.ts";
+
+function problemsOf(declaration: unknown): readonly string[] {
+  try {
+    readRequirements(declaration as Requirements);
+    return [];
+  } catch (error) {
+    const { code, data } = error as { code: string; data: { problems: readonly string[] } };
+    expect(code).toBe("HOLDFAST_REQUIREMENTS_INVALID");
+    return data.problems;
+  }
+}
+
+const one = { operations: { read: { does: "read", ratePerSecond: 10 } } } as const;
+
+test("what is not said is assumed, and each assumption has its field and its source", () => {
+  const read = readRequirements(one);
+  expect(read.parts.map(({ name, kind }) => [name, kind])).toEqual([
+    ["edge", "gateway"],
+    ["api", "service"],
+    ["store", "database"],
+  ]);
+  expect(read.operations[0]?.path.map(({ part }) => part)).toEqual(["edge", "api", "store"]);
+  const assumed = new Map(read.assumptions.map((assumption) => [assumption.id, assumption]));
+  for (const id of [
+    "parts",
+    "operations.read.path",
+    "operations.read.peakFactor",
+    "operations.read.p99Ms",
+    "availability",
+    "regions",
+    "growthPerYear",
+    "horizonYears",
+  ]) {
+    expect(assumed.get(id)?.source, id).toMatch(/.{10,}/);
+    expect(assumed.get(id)?.by).toBe("planner");
+  }
+});
+
+test("what is said is not assumed", () => {
+  const read = readRequirements({
+    ...one,
+    availability: "99 %",
+    regions: 2,
+    growthPerYear: 0.1,
+    horizonYears: 3,
+  });
+  const ids = read.assumptions.map(({ id }) => id);
+  for (const id of ["availability", "regions", "growthPerYear", "horizonYears"])
+    expect(ids).not.toContain(id);
+});
+
+test("the author's own assumptions are listed as such", () => {
+  const assumptions = [{ text: "nobody sleeps", source: "a guess" }];
+  expect(readRequirements({ ...one, assumptions }).assumptions[0]).toEqual({
+    id: "stated-1",
+    text: "nobody sleeps",
+    source: "a guess",
+    by: "author",
+  });
+});
+
+test("every problem is told at once, each with its field's path", () => {
+  const problems = problemsOf({
+    dailyUsers: -5,
+    colour: "blue",
+    availability: "100 %",
+    regions: 0.5,
+    operations: {
+      post: {
+        does: "write",
+        perUserPerDay: 10,
+        ratePerSecond: 5,
+        requestBytes: "2 MX",
+        peakFactor: 0.5,
+        retries: 99,
+      },
+      read: {
+        does: "reed",
+        perOperation: { of: "nothing", ratio: "10:1" },
+        path: ["edge", "nowhere", { part: "edge", onMissOf: "edge" }],
+      },
+      idle: { does: "read", p99Ms: Number.NaN },
+      loop: { does: "read", perOperation: { of: "loop", ratio: 1 } },
+    },
+    data: {
+      posts: { in: "store", growsWith: "idle", itemsPerDay: 3, hitRatio: 1.5 },
+      other: { in: "nowhere", itemBytes: [3, 2, 1] },
+    },
+    parts: { edge: { kind: "gateway" }, store: {}, worker: { kind: "worker", from: "missing" } },
+    outOfScope: ["post"],
+    decisions: [{ question: "?", options: ["a"], choice: "b", because: "c", price: "d" }],
+  });
+  const told = (path: string, text: string) => {
+    const found = problems.filter((problem) => problem.startsWith(`${path} `));
+    expect(found.join("; "), path).toContain(text);
+  };
+  told("dailyUsers", "should be 0 or more, got -5");
+  told("colour", "is no field here");
+  told("availability", "no system is always up");
+  told("regions", "whole number from 1 to 100");
+  told("operations.post.ratePerSecond", "contradicts operations.post.perUserPerDay");
+  told("operations.post.requestBytes", 'the unit "MX"');
+  told("operations.post.peakFactor", "should be at least 1");
+  told("operations.post.retries", "whole number from 0 to 20");
+  told("operations.read.does", "should be one of read, write");
+  told("operations.read.perOperation.of", '"nothing", which is not in scope');
+  told("operations.read.path[1].part", '"nowhere", which does not exist; the parts are edge, store, worker');
+  told("operations.read.path[2].onMissOf", "no cache earlier in this path");
+  told("operations.idle.ratePerSecond", "is missing");
+  told("operations.idle.p99Ms", "finite number, got NaN");
+  told("operations.loop.perOperation.of", "goes in a circle: loop, loop");
+  told("data.posts.itemBytes", "is missing");
+  told("data.posts.growsWith", "only reads");
+  told("data.posts.itemsPerDay", "contradicts data.posts.growsWith");
+  told("data.posts.hitRatio", "no cache answers everything");
+  told("data.other.in", '"nowhere", which does not exist');
+  told("data.other.itemBytes", "should rise from low over mid to high");
+  told("parts.store.kind", "is missing");
+  told("parts.worker.from", '"missing", which does not exist');
+  told("outOfScope", '"post", which operations have in scope');
+  told("decisions[0].choice", "none of its options");
+});
+
+test.each([
+  ["nothing in scope", { operations: {} }, "operations has none in scope"],
+  ["no object", 7, "the declaration should be an object, got 7"],
+  ["operations as a list", { operations: [] }, "operations should be an object by name"],
+  [
+    "users for nothing",
+    { operations: { a: { does: "read", ratePerSecond: 1, users: 5 } } },
+    "operations.a.users says nothing",
+  ],
+  [
+    "a rate for nobody",
+    { operations: { a: { does: "read", perUserPerDay: 1 } } },
+    "operations.a.users is missing",
+  ],
+  [
+    "more followers on average than at most",
+    {
+      ...one,
+      dailyUsers: 1000,
+      parts: { store: { kind: "database" } },
+      operations: {
+        read: {
+          ...one.operations.read,
+          fanOut: { to: "store", readBy: "read", followers: { mean: 50, max: 10 } },
+        },
+      },
+    },
+    "followers.max contradicts mean",
+  ],
+  [
+    "more followers than accounts",
+    {
+      ...one,
+      dailyUsers: 1000,
+      parts: { store: { kind: "database" } },
+      operations: {
+        read: {
+          ...one.operations.read,
+          fanOut: { to: "store", readBy: "read", followers: { mean: 50, max: 2000 } },
+        },
+      },
+    },
+    "followers.max contradicts accounts",
+  ],
+])("%s is refused", (_, declaration, problem) => {
+  expect(problemsOf(declaration).join("; ")).toContain(problem);
+});
+
+test("what the code declares need not be said again, and may not be contradicted", () => {
+  const declared = new Map([["store", { kind: "database" as const, replicas: 1 }]]);
+  const read = readRequirements(one, { declared });
+  expect(read.parts).toMatchObject([{ name: "store", inCode: true, replicas: 1 }]);
+  const contradiction = { ...one, parts: { store: { kind: "cache", replicas: 3 } } } as const;
+  expect(() => readRequirements(contradiction, { declared })).toThrow(
+    /parts\.store\.kind is cache, but the system declares a database[\s\S]*parts\.store\.replicas is 3, but the system declares 1/,
+  );
+});
+
+test("requirements() checks where it stands, and is known again", () => {
+  expect(isRequirements(requirements(one))).toBe(true);
+  expect(isRequirements(one)).toBe(false);
+  expect(() => requirements({ operations: {} })).toThrow(/none in scope/);
+});
