@@ -1,5 +1,6 @@
 /** Findings about what gives way when there is more load, or all of it at once. */
 import type { PartSize } from "../estimate/sizing.ts";
+import { formatValue } from "../format.ts";
 import { exactly, type Interval } from "../models/interval.ts";
 import { retryStorm as retryStormModel } from "../models/retry-storm.ts";
 import type { FindingContext } from "./context.ts";
@@ -55,7 +56,7 @@ function saturatesFirst({ sizes }: FindingContext): Finding[] {
       kind: "saturates-first",
       severity: saturatesAt.mid < 1 ? "critical" : saturatesAt.mid < 1.3 ? "warning" : "note",
       subject: part.name,
-      title: `${part.name} comes to its end first, by ${limitedBy}, at ${saturatesAt.mid.toFixed(1)} times this load`,
+      title: `${part.name} comes to its end first, by ${limitedBy}, at ${formatValue(saturatesAt.mid, "count")} times this load`,
       evidence: [
         evidence("at its end at this multiple", saturatesAt, "count"),
         evidence("utilisation at the peak", utilisation, "ratio"),

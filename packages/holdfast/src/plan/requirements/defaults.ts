@@ -32,6 +32,5 @@ export const defaults = {
   availability: { value: "99.9 %", source: "a usual first objective: 43.8 minutes of failure a month" },
   growthPerYear: { value: "0 %", source: "no growth was said" },
   horizonYears: { value: 5, source: "the usual horizon of storage estimates" },
-  backupHours: { value: "24 h", source: "a nightly backup" },
   ttlMs: { value: "60 s", source: "the default of this project's cache" },
 } as const satisfies Record<string, Default>;

@@ -19,6 +19,7 @@ const dataFields = [
 ];
 const one = { low: 1, mid: 1, high: 1 };
 const zero = { low: 0, mid: 0, high: 0 };
+const hitBounds = { max: 0.9999, remedy: "no cache answers everything" };
 const keeping = ["database", "bucket", "topic", "queue", "search", "cache", "external"];
 
 export function readDataSet(
@@ -28,9 +29,11 @@ export function readDataSet(
     readonly findings: Findings;
     readonly parts: ReadonlyMap<string, ResolvedPart>;
     readonly writes: ReadonlyMap<string, boolean>;
+    /** Parts that a path asks only when a cache before them does not have it. */
+    readonly cachedParts: ReadonlySet<string>;
   },
 ): ResolvedDataSet {
-  const { findings, parts, writes } = context;
+  const { findings, parts, writes, cachedParts } = context;
   const fields = new Fields(`data.${name}`, given, dataFields, findings);
   const part = fields.requiredText("in");
   const kind = parts.get(part)?.kind;
@@ -70,7 +73,9 @@ export function readDataSet(
       kind === "database" || kind === "search"
         ? fields.assumed("indexOverhead", "ratio", defaults.indexOverhead)
         : (fields.optional("indexOverhead", "ratio") ?? zero),
-    hitRatio: fields.optional("hitRatio", "ratio", { max: 0.9999, remedy: "no cache answers everything" }),
+    hitRatio: cachedParts.has(part)
+      ? fields.assumed("hitRatio", "ratio", defaults.hitRatio, hitBounds)
+      : fields.optional("hitRatio", "ratio", hitBounds),
     skew: fields.assumed("skew", "ratio", defaults.skew, { max: 3 }),
     activeItems: fields.optional("activeItems", "count", { min: 1 }),
   };

@@ -1,5 +1,6 @@
 /** The parts: what the system's code declares, and what the requirements add or plan. */
 import type { PlannedKind } from "../../parts/requirements/index.ts";
+import { defaults } from "./defaults.ts";
 import { Fields, type Findings } from "./fields.ts";
 import type { ResolvedPart } from "./resolved.ts";
 
@@ -116,7 +117,7 @@ function readPart(
     partitions: counts.partitions ?? base.partitions,
     from: counts.from ?? base.from,
     limit: limit === "none" ? "none" : (fields.whole("limit", 1, Number.MAX_SAFE_INTEGER) ?? base.limit),
-    ttlMs: fields.optional("ttlMs", "ms") ?? base.ttlMs,
+    ttlMs: readTtl(fields, code?.kind ?? kind, base.ttlMs),
     singleFlight: fields.flag("singleFlight") ?? base.singleFlight,
     maxBytes: fields.optional("maxBytes", "bytes", { min: 1 }) ?? base.maxBytes,
     serviceMs: fields.optional("serviceMs", "ms", { min: 1e-6, remedy: "work takes time" }) ?? base.serviceMs,
@@ -126,6 +127,18 @@ function readPart(
     replication: fields.choice("replication", ["synchronous", "asynchronous"] as const) ?? base.replication,
     backup: fields.has("backup") ? readBackup(fields) : base.backup,
   };
+}
+
+/** How long a cache answers what it has; other parts keep nothing for a while. */
+function readTtl(
+  fields: Fields,
+  kind: PlannedKind | undefined,
+  declared: ResolvedPart["ttlMs"],
+): ResolvedPart["ttlMs"] {
+  if (fields.has("ttlMs") || declared || (kind !== "cache" && kind !== "cdn")) {
+    return fields.optional("ttlMs", "ms") ?? declared;
+  }
+  return fields.assumed("ttlMs", "ms", defaults.ttlMs);
 }
 
 function readBackup(parent: Fields): ResolvedPart["backup"] {

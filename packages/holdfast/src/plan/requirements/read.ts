@@ -67,7 +67,10 @@ function readAll(given: unknown, options: ReadOptions, findings: Findings): Reso
     return readOperation(name, one, context) ?? [];
   });
   refuseCircles(operations, findings);
-  const data = dataEntries.map(([name, one]) => readDataSet(name, one, { findings, parts, writes: inScope }));
+  const steps = operations.flatMap(({ path }) => path);
+  const cachedParts = new Set(steps.filter(({ onMissOf }) => onMissOf !== undefined).map(({ part }) => part));
+  const context = { findings, parts, writes: inScope, cachedParts };
+  const data = dataEntries.map(([name, one]) => readDataSet(name, one, context));
   const regions = fields.whole("regions", 1, 100);
   if (!fields.has("regions")) findings.assume("regions", "regions is 1", "nothing was said of more");
   return {
