@@ -48,19 +48,26 @@ test("a whole profile of real servers: every figure, nothing left behind", { tim
   expect(readdirSync(join(dir, ".holdfast"))).toEqual(["compile-cache"]);
 });
 
-test("given up, it stops what it started and says nothing of figures", { timeout: 120_000 }, async () => {
-  const giveUp = new AbortController();
-  const measuring = measureProfile({
-    project: findProject(dir),
-    clock: systemClock,
-    progress: (text) => text.includes("writes of a database") && giveUp.abort(),
-    signal: giveUp.signal,
-    rounds: 1,
-    roundMs: 20,
-  });
-  await expect(measuring).rejects.toThrow();
-  expect(readdirSync(join(dir, ".holdfast"))).toEqual(["compile-cache"]);
-});
+test.each([
+  ["while its server is made", "making its data"],
+  ["while it is measured", "writes of a database"],
+])(
+  "given up %s, it stops what it started and says nothing of figures",
+  { timeout: 120_000 },
+  async (_, step) => {
+    const giveUp = new AbortController();
+    const measuring = measureProfile({
+      project: findProject(dir),
+      clock: systemClock,
+      progress: (text) => text.includes(step) && giveUp.abort(),
+      signal: giveUp.signal,
+      rounds: 1,
+      roundMs: 20,
+    });
+    await expect(measuring).rejects.toThrow();
+    expect(readdirSync(join(dir, ".holdfast"))).toEqual(["compile-cache"]);
+  },
+);
 
 const rounds = { clock: systemClock, rounds: 3, roundMs: 1, signal: new AbortController().signal };
 

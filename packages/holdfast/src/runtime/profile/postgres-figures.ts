@@ -4,7 +4,7 @@
  * node of its own does more.
  */
 import { rm } from "node:fs/promises";
-import { Call, inCall } from "../../call/index.ts";
+import { Call, HoldfastError, inCall } from "../../call/index.ts";
 import { randomInt } from "../../clock/index.ts";
 import type { DatabaseConfig } from "../../engines/postgres/config.ts";
 import { postgresDatabase } from "../../engines/postgres/database.ts";
@@ -55,20 +55,26 @@ export async function postgresFigures(
 ): Promise<ProfileFigure[]> {
   const { clock, signal } = rounds;
   progress("Starting a Postgres server to measure");
-  const node = await startNode({
-    name: nodeName,
-    dir,
-    clock,
-    signal,
-    onProgress: progress,
-    sharedBuffersMiB: 128,
-  });
+  let node: RunningNode | undefined;
+  /** Another profile is being taken in this project, with its server in the same place. */
+  let othersFolder = false;
   try {
+    node = await startNode({
+      name: nodeName,
+      dir,
+      clock,
+      signal,
+      onProgress: progress,
+      sharedBuffersMiB: 128,
+    });
     await node.createDatabase(items.name);
     return await measure(node, rounds, progress);
+  } catch (error) {
+    othersFolder = error instanceof HoldfastError && error.code === "HOLDFAST_POSTGRES_IN_USE";
+    throw error;
   } finally {
-    await node.stop();
-    await removeNode(dir);
+    await node?.stop();
+    if (!othersFolder) await removeNode(dir);
   }
 }
 
