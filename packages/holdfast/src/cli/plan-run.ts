@@ -25,13 +25,20 @@ export async function runPlan({ values, positionals, io }: CommandInput): Promis
   }
   if (values.new === true) return askRequirements(positionals[0] ?? "requirements.ts", io);
 
+  const written = values.write === true || values.check === true;
   const scale = parseScale(text("scale") ?? "1");
+  if (scale !== 1 && written) {
+    throw new HoldfastError(
+      "HOLDFAST_USAGE",
+      "DESIGN.md is written for the load of the requirements: leave --scale or --write and --check out.",
+    );
+  }
   const [html, svg] = [text("html"), text("svg")];
   const file = findDesignFile(positionals[0] ?? io.cwd, io.cwd);
   const requirements = await loadDesign(file);
   const capacity = capacityTable({
     named: text("profile"),
-    written: values.write === true || values.check === true,
+    written,
     cwd: io.cwd,
   });
   const plan = makePlan(requirements, { scale, capacity });

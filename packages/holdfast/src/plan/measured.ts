@@ -61,7 +61,7 @@ export function measuredSection(
   const { plan } = peak(measured.ratePerSecond / asPlanned.perSecond);
   return {
     title: "Measured beside the estimates",
-    note: `${measured.command}, on ${measured.machine}: ${measured.ratePerSecond} requests a second for ${Math.round(measured.seconds)} s, ${measured.failed} failed. ${measured.note} The estimates are for the same rate, with the shipped capacities.`,
+    note: `${measured.command}, on ${measured.machine}: ${measured.ratePerSecond} requests a second for ${Math.round(measured.seconds)} s, ${measured.failed} failed. ${measured.note} The estimates are for the same rate, with ${capacity.title}.`,
     heads: ["operation", "requests", "mean, estimated", "mean, measured", "p99, estimated", "p99, measured"],
     rows: plan.latency.flatMap(({ operation, meanMs, p99Ms }) => {
       const found = measured.requests[operation];
