@@ -1,0 +1,106 @@
+import { expect, test } from "vitest";
+import type { Requirements } from "../../parts/requirements/index.ts";
+import { roundTable } from "../fixtures/round-table.ts";
+import { makePlan } from "../plan.ts";
+import { readRequirements } from "../requirements/read.ts";
+
+const base: Requirements = {
+  operations: {
+    read: {
+      does: "read",
+      ratePerSecond: 1,
+      peakFactor: 1,
+      path: ["edge", "api", "store"],
+      consistency: "eventual",
+    },
+    write: {
+      does: "write",
+      ratePerSecond: 1,
+      peakFactor: 1,
+      path: ["edge", "api", "store", { part: "log", async: true }],
+      idempotent: "by-key",
+    },
+  },
+  parts: {
+    edge: { kind: "gateway", instances: 2 },
+    api: { kind: "service", instances: 2 },
+    store: { kind: "database", nodes: 1, replicas: 1 },
+    log: { kind: "topic", limit: 10 },
+  },
+};
+const planOf = (change: Partial<Requirements> = {}) =>
+  makePlan(readRequirements({ ...base, ...change }), { capacity: roundTable });
+const availability = (operation: string, change: Partial<Requirements> = {}) =>
+  planOf(change).availability.find((one) => one.operation === operation);
+const latency = (operation: string, change: Partial<Requirements> = {}) =>
+  planOf(change).latency.find((one) => one.operation === operation);
+
+test("availability: copies in parallel, parts in series, the region with them", () => {
+  // One of two at 99.9 % each, three times; the region at 99.99 %.
+  const pair = 1 - 0.001 ** 2;
+  expect(availability("read")?.availability.mid).toBeCloseTo(pair ** 3 * 0.9999, 12);
+});
+
+test("a write needs the primary, or the time until a replica has taken over", () => {
+  // 30 s of an hour that a server is usually gone.
+  const primary = 1 - 0.001 * (30 / 3_600);
+  const pair = 1 - 0.001 ** 2;
+  expect(availability("write")?.availability.mid).toBeCloseTo(pair ** 2 * primary * 0.9999, 12);
+});
+
+test("what nobody waits for takes nothing from an operation's availability or latency", () => {
+  expect(availability("write")?.parts.map(({ part }) => part)).not.toContain("log");
+  expect(latency("write")?.hops.map(({ part }) => part)).not.toContain("log");
+});
+
+test("a second region stands in for the first", () => {
+  const one = availability("read")?.availability.mid ?? 0;
+  const two = availability("read", { regions: 2 })?.availability.mid ?? 0;
+  expect(two / one).toBeCloseTo((1 - 0.0001 ** 2) / 0.9999, 9);
+});
+
+test("minutes of budget a month: 99.9 % leave 43.83", () => {
+  expect(availability("read", { availability: "99.9 %" })?.budgetMinutesPerMonth).toBeCloseTo(43.83, 2);
+});
+
+test("latency: the mean is the sum over hops, the slowest hundredth lies between its bounds", () => {
+  const read = latency("read");
+  // Three hops of 1 ms and 0.5 ms of network each; at one call a second nobody waits.
+  expect(read?.meanMs?.mid).toBeCloseTo(4.5, 2);
+  const sum = read?.hops.reduce((total, { p99Ms }) => total + (p99Ms?.mid ?? 0), 0) ?? 0;
+  expect(read?.p99Ms?.mid).toBeLessThan(sum);
+  expect(read?.p99Ms?.mid).toBeGreaterThan(
+    Math.max(...(read?.hops ?? []).map(({ p99Ms }) => p99Ms?.mid ?? 0)),
+  );
+});
+
+test("ten calls at once: the slowest of them, and 9.56 % with a slow one, far fewer when each is hedged", () => {
+  const path = [{ part: "store", calls: 10 }];
+  const many = latency("read", { operations: { read: { ...base.operations.read, does: "read", path } } });
+  expect(many?.slowShare).toBeCloseTo(1 - 0.99 ** 10, 12);
+  expect(many?.hedged.slowShare).toBeLessThan((many?.slowShare ?? 0) / 3);
+  expect(many?.hedged.addedLoad).toBeCloseTo(0.05);
+  // 1 + 1/2 + … + 1/10 of the mean of one.
+  expect(many?.meanMs?.mid).toBeCloseTo(2.929 + 0.5, 2);
+});
+
+test("one after another takes as long as all of them together", () => {
+  const path = [{ part: "store", calls: 10, order: "one-by-one" as const }];
+  const many = latency("read", { operations: { read: { ...base.operations.read, does: "read", path } } });
+  expect(many?.meanMs?.mid).toBeCloseTo(15, 1);
+});
+
+test("a part promises by its kind, its copies and how they follow", () => {
+  const promise = (name: string, store: object) =>
+    planOf({ parts: { ...base.parts, store: store as never } }).promises.find(({ part }) => part === name);
+  expect(promise("store", { kind: "database", replicas: 1 })).toMatchObject({
+    pacelc: "PC/EL",
+    loss: expect.stringContaining("had not yet received"),
+  });
+  expect(promise("store", { kind: "database", replicas: 1, replication: "synchronous" })).toMatchObject({
+    pacelc: "PC/EC",
+    loss: "nothing acknowledged",
+  });
+  expect(promise("store", { kind: "database", replicas: 0 })?.loss).toBe("when its disk is lost, everything");
+  expect(promise("api", { kind: "database", replicas: 0 })).toMatchObject({ pacelc: "none" });
+});
