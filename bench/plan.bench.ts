@@ -4,15 +4,7 @@
  */
 import type { Requirements } from "holdfast";
 import { seededRandom } from "holdfast/clock";
-import {
-  designSvg,
-  makePlan,
-  type Plan,
-  planJson,
-  planLines,
-  readRequirements,
-  shippedCapacities,
-} from "holdfast/plan";
+import { makePlan, type Plan, planJson, planLines, readRequirements, shippedCapacities } from "holdfast/plan";
 import type { Bench } from "./bench.ts";
 import { nanosecondsEach } from "./side-by-side.ts";
 
@@ -36,7 +28,6 @@ const bench: Bench = {
         planned: () => makePlan(requirements, { capacity: shippedCapacities }),
         "as text": () => planLines(plan, { color: false }),
         "as JSON": () => planJson(plan),
-        "drawn as SVG": () => designSvg(plan),
       },
     );
     return {

@@ -51,13 +51,11 @@ function formatMs(value: number): string {
 export function digits(value: number, significant: number): string {
   if (value === 0) return "0";
   const rounded = Number(value.toPrecision(significant));
-  if (Math.abs(rounded) >= 1_000) return grouped(rounded);
-  const decimals = Math.max(0, significant - 1 - Math.floor(Math.log10(Math.abs(rounded))));
-  return Number(rounded.toFixed(Math.min(decimals, 12)))
-    .toString()
-    .includes("e")
-    ? rounded.toFixed(Math.min(decimals, 12))
-    : String(Number(rounded.toFixed(Math.min(decimals, 12))));
+  const size = Math.abs(rounded);
+  if (size >= 1_000) return grouped(rounded);
+  return size >= 1e-6
+    ? String(rounded)
+    : rounded.toFixed(Math.min(20, significant - Math.floor(Math.log10(size)))).replace(/0+$/, "");
 }
 
 /** Whole numbers with commas: `1,234,567`. */

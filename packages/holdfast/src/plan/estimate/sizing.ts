@@ -117,7 +117,7 @@ function sizeInstances(sheet: Sheet, part: ResolvedPart, load: PartLoad, facts: 
     utilisation,
     fullness: none,
     limitedBy: network ? "bytes" : "calls",
-    saturatesAt: saturation(utilisation, exactly(1)),
+    saturatesAt: saturation(utilisation),
     capacityPerSecond: capacity,
     neededBytes: exactly(0),
   };
@@ -150,6 +150,7 @@ function sizeCache(
   // Two, so that the database does not get everything at once when one is gone.
   const count = part.nodes ?? part.instances ?? Math.max(2, needed.mid);
   const capacity = multiply(each, exactly(count));
+  const utilisation = divide(calls, capacity);
   return {
     part,
     load,
@@ -158,10 +159,10 @@ function sizeCache(
     count,
     replicas: part.replicas ?? 0,
     declared: part.nodes !== undefined || part.instances !== undefined,
-    utilisation: divide(calls, capacity),
+    utilisation,
     fullness: facts.bytes ? divide(bytes, multiply(facts.bytes, exactly(count))) : none,
     limitedBy: byMemory.mid > byCalls.mid ? "bytes" : "calls",
-    saturatesAt: saturation(calls, capacity),
+    saturatesAt: saturation(utilisation),
     capacityPerSecond: capacity,
     neededBytes: bytes,
   };
@@ -253,22 +254,16 @@ function sizeNodes(
     utilisation: whole,
     fullness: full,
     limitedBy: full.mid > whole.mid ? "bytes" : primary.mid >= copies.mid ? "writes" : "reads",
-    saturatesAt:
-      whole.high > 0
-        ? { low: 1 / whole.high, mid: 1 / positive(whole.mid), high: 1 / positive(whole.low) }
-        : undefined,
+    saturatesAt: saturation(whole),
     capacityPerSecond: multiply(writesEach, exactly(count)),
     neededBytes: bytes,
   };
 }
 
-function saturation(load: Interval, capacity: Interval): Interval | undefined {
-  if (!(load.low > 0)) return undefined;
-  return divide(capacity, load);
-}
-
-function positive(value: number): number {
-  return Math.max(value, Number.MIN_VALUE);
+/** Times the load at which all of the part's capacity is taken. Nothing comes to an end that nobody asks. */
+function saturation({ low, mid, high }: Interval): Interval | undefined {
+  if (!(mid > 0)) return undefined;
+  return { low: 1 / high, mid: 1 / mid, high: low > 0 ? 1 / low : Number.POSITIVE_INFINITY };
 }
 
 function atLeastOne(value: Interval): Interval {

@@ -33,6 +33,7 @@ export function planLines(plan: Plan, { color, columns = 120, more = [] }: TextO
   return [
     `${paint("bold", plan.name)}${plan.summary ? `: ${plan.summary}` : ""}${plan.scale === 1 ? "" : `, at ${plan.scale} times the load`}`,
     ...scope.map((line) => paint("gray", line)),
+    paint("gray", `capacities: ${plan.capacity.title}`),
     verdict(plan),
     ...[...first, ...more, ...rest].flatMap((section) => sectionLines(section, columns, paint)),
   ];
@@ -94,6 +95,7 @@ function fit(widths: readonly number[], columns: number): number[] {
 
 function wrap(text: string, width: number): string[] {
   if (width <= 0) return [""];
+  if (text.length <= width && !text.includes("\n")) return [text];
   return text.split("\n").flatMap((paragraph) => {
     const lines: string[] = [];
     let line = "";
