@@ -18,7 +18,7 @@ export default requirements({
         { part: "photos", bytes: "2 MB" },
         { part: "metadata", bytes: "500 B" },
         { part: "uploaded", bytes: "500 B" },
-        { part: "deliver", async: true },
+        { part: "deliver", async: true, bytes: "500 B" },
       ],
       p99Ms: "2 s",
       consistency: "session",

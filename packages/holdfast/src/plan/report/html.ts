@@ -27,6 +27,7 @@ export function designHtml(plan: Plan, more: readonly Section[] = []): string {
 <h1>${xml(plan.name)}</h1>
 ${plan.summary ? `<p>${xml(plan.summary)}</p>` : ""}
 <p class="scope">In scope: ${xml(plan.scope.in.join(", "))}.${plan.scope.out.length > 0 ? ` Out of scope: ${xml(plan.scope.out.join(", "))}.` : ""}${plan.scale === 1 ? "" : ` At ${plan.scale} times the load.`}</p>
+<p class="scope">Capacities: ${xml(plan.capacity.title)}.</p>
 <p class="verdict">${xml(verdict(plan))}</p>
 </header>
 <main>

@@ -42,6 +42,7 @@ export function designMarkdown(plan: Plan, { command, toRoot, more = [] }: Markd
     [
       `- In scope: ${escaped(scope.in.join(", "))}.`,
       ...(scope.out.length > 0 ? [`- Out of scope: ${escaped(scope.out.join(", "))}.`] : []),
+      `- Capacities: ${escaped(plan.capacity.title)}.`,
       `- Findings: ${verdict(plan)}.`,
     ].join("\n"),
     ...sections([findingSection(plan)]),
