@@ -39,17 +39,18 @@ test("the number keeps what is wanted, and one fewer does not", () => {
     fc.property(demand, (given) => {
       const input = clean(given);
       const { servers } = figures(serversFor(input));
-      const keeps = (count: number) => {
+      // Rounding may put either of them on the other side of the line by a hair.
+      const keeps = (count: number, hair: number) => {
         if (count < 1) return false;
         const queue = mmc({ ...input, servers: count });
         return (
           queue.holds &&
-          queue.utilisation <= input.utilisationMax + 1e-9 &&
-          (!input.wait || queue.waitMsAt(input.wait.share) <= input.wait.ms + 1e-9)
+          queue.utilisation <= input.utilisationMax + hair &&
+          (!input.wait || queue.waitMsAt(input.wait.share) <= input.wait.ms + hair)
         );
       };
-      expect(keeps(servers)).toBe(true);
-      expect(keeps(servers - 1)).toBe(false);
+      expect(keeps(servers, 1e-7)).toBe(true);
+      expect(keeps(servers - 1, -1e-7)).toBe(false);
     }),
     { numRuns: 300 },
   );

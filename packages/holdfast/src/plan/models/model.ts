@@ -15,10 +15,9 @@ export function doesNotHold(why: string): NotModelled {
   return { holds: false, why };
 }
 
-/** Amounts of which squares and quotients are still numbers. Nothing in a computer comes near either end. */
-function inRange(value: number): boolean {
-  return value >= 1e-100 && value <= 1e100;
-}
+/** Between these, squares and quotients are still numbers. Nothing that is planned comes near either end. */
+export const amountMin = 1e-100;
+const amountMax = 1e100;
 
 /** Collects what is wrong with a model's arguments, so that all of it is told at once. */
 export class Conditions {
@@ -32,12 +31,12 @@ export class Conditions {
 
   /** A number above 0. */
   positive(name: string, value: number): this {
-    return this.require(inRange(value), `${name} should be above 0, got ${value}`);
+    return this.require(value >= amountMin && value <= amountMax, `${name} should be above 0, got ${value}`);
   }
 
   /** A number of 0 or more. */
   notNegative(name: string, value: number): this {
-    return this.require(value === 0 || inRange(value), `${name} should be 0 or more, got ${value}`);
+    return this.require(value >= 0 && value <= amountMax, `${name} should be 0 or more, got ${value}`);
   }
 
   /** A whole number from `min` to `max`. */

@@ -8,7 +8,7 @@
  *
  * @see N. J. Gunther, "Guerrilla Capacity Planning", 2007, chapters 4 to 6
  */
-import { Conditions, doesNotHold, type Modelled } from "./model.ts";
+import { amountMin, Conditions, doesNotHold, type Modelled } from "./model.ts";
 
 export interface UslParameters {
   /** Contention: 0 to 1. */
@@ -35,8 +35,9 @@ export function usl({ alpha, beta, gamma }: UslParameters): Modelled<Usl> {
   if (missed) return missed;
   const throughputAt = (n: number) => (gamma * n) / (1 + alpha * (n - 1) + beta * n * (n - 1));
   // Fewer than one does not exist: contention so high that two do less than one has its peak at one.
-  const peakAt = beta === 0 ? Infinity : Math.max(1, Math.sqrt((1 - alpha) / beta));
-  const peakThroughput = beta > 0 ? throughputAt(peakAt) : alpha > 0 ? gamma / alpha : Infinity;
+  const peakAt = beta < amountMin ? Infinity : Math.max(1, Math.sqrt((1 - alpha) / beta));
+  const peakThroughput =
+    beta >= amountMin ? throughputAt(peakAt) : alpha >= amountMin ? gamma / alpha : Infinity;
   return { holds: true, throughputAt, peakAt, peakThroughput };
 }
 

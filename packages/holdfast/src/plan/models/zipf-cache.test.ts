@@ -129,3 +129,12 @@ test("nothing held, everything held, and bad figures", () => {
   expect(why(idealHitRatio({ items: 0.5, exponent: Number.NaN }, -1))).toMatch(/items.*exponent.*held/);
   expect(why(itemsForHitRatio(popularity, 1.1))).toMatch(/hitRatio should be from 0 to 1/);
 });
+
+test("all but one item held: an answer at once, and nearly every request a hit", () => {
+  for (const items of [2, 1_000, 1_001, 1_000_000, 1_000_000_000])
+    for (const exponent of [0, 0.5, 1, 2]) {
+      const { hitRatio } = figures(lruHitRatio({ items, exponent }, items - 1));
+      expect(hitRatio).toBeGreaterThan(0.49);
+      expect(hitRatio).toBeLessThanOrEqual(1);
+    }
+});

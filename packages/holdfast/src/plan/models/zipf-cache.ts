@@ -61,7 +61,7 @@ export function lruHitRatio(
     sumOverRanks(items, (rank) => -Math.expm1((-requests * rank ** -exponent) / total));
   let low = 0;
   let high = held;
-  while (occupied(high) < held) high *= 2;
+  while (occupied(high) < held && high < requestsMax) high *= 2;
   for (let step = 0; step < 100 && high - low > 1e-10 * high; step++) {
     const middle = (low + high) / 2;
     if (occupied(middle) < held) low = middle;
@@ -92,7 +92,7 @@ export function lruItemsForHitRatio(
   // One search for the characteristic time: what it keeps is the size.
   let low = 0;
   let high = 1;
-  while (hitsAt(high) < hitRatio) high *= 2;
+  while (hitsAt(high) < hitRatio && high < requestsMax) high *= 2;
   for (let step = 0; step < 100 && high - low > 1e-10 * high; step++) {
     const middle = (low + high) / 2;
     if (hitsAt(middle) < hitRatio) low = middle;
@@ -108,6 +108,9 @@ export function hottestShare(popularity: ZipfPopularity): Modelled<{ readonly sh
   if (missed) return missed;
   return { holds: true, share: 1 / zipfWeight(popularity.items, popularity.exponent) };
 }
+
+/** A time in which everything was asked for: sums over ranks may be a hair below what they should reach. */
+const requestsMax = 1e300;
 
 const firstRanks = 100;
 
