@@ -3,9 +3,9 @@
  * at which the model finds it necessary. Loads are calls a second of the whole system at the peak.
  */
 import { monthMinutes } from "../dive/availability.ts";
+import type { PartSize } from "../estimate/part-size.ts";
+import { utilisationMax } from "../estimate/part-size.ts";
 import type { OperationRate } from "../estimate/rates.ts";
-import type { PartSize } from "../estimate/sizing.ts";
-import { utilisationMax } from "../estimate/sizing.ts";
 import { formatValue } from "../format.ts";
 import { add, exactly, type Interval } from "../models/interval.ts";
 import type { ResolvedRequirements } from "../requirements/resolved.ts";

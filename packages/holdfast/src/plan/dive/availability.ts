@@ -2,7 +2,7 @@
  * Availability of each operation: every part it waits for has to be up (in series), and a part is up while enough
  * of its copies are (in parallel). Failures are taken as independent, which flatters: shared causes are not in it.
  */
-import type { PartSize } from "../estimate/sizing.ts";
+import type { PartSize } from "../estimate/part-size.ts";
 import { inSeries, kOfN, yearDays } from "../models/availability.ts";
 import type { Interval } from "../models/interval.ts";
 import type { ResolvedRequirements } from "../requirements/resolved.ts";

@@ -7,7 +7,7 @@
  */
 
 import { missShare } from "../estimate/part-load.ts";
-import type { PartSize } from "../estimate/sizing.ts";
+import type { PartSize } from "../estimate/part-size.ts";
 import { slowestOfExponential } from "../models/fork-join.ts";
 import { exactly, type Interval } from "../models/interval.ts";
 import { latencyBudget } from "../models/latency-budget.ts";

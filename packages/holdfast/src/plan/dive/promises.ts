@@ -4,7 +4,7 @@
  *
  * @see D. Abadi, "Consistency Tradeoffs in Modern Distributed Database System Design", IEEE Computer 45(2), 2012
  */
-import type { PartSize } from "../estimate/sizing.ts";
+import type { PartSize } from "../estimate/part-size.ts";
 import type { Interval } from "../models/interval.ts";
 
 export interface PartPromise {

@@ -2,9 +2,9 @@
 import { add, exactly, type Interval, multiply } from "../models/interval.ts";
 import type { ResolvedRequirements } from "../requirements/resolved.ts";
 import type { Bandwidth } from "./bandwidth.ts";
+import type { PartSize } from "./part-size.ts";
 import { daySeconds } from "./rates.ts";
 import { type Sheet, term } from "./sheet.ts";
-import type { PartSize } from "./sizing.ts";
 
 const monthHours = (365 * 24) / 12;
 const monthDays = 365 / 12;

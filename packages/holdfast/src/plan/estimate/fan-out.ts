@@ -3,9 +3,9 @@ import { compareFanOut, type FanOutComparison } from "../fan-out/compare.ts";
 import { followerLaw } from "../fan-out/followers.ts";
 import { exactly, type Interval, multiply } from "../models/interval.ts";
 import type { ResolvedRequirements } from "../requirements/resolved.ts";
+import type { PartSize } from "./part-size.ts";
 import type { OperationRate } from "./rates.ts";
 import { type Sheet, term } from "./sheet.ts";
-import type { PartSize } from "./sizing.ts";
 
 /** By operation that fans out, for the probable figures. */
 export function estimateFanOuts(

@@ -2,8 +2,8 @@
 import { drainAfterStop } from "../models/drain.ts";
 import { exactly, type Interval, multiply } from "../models/interval.ts";
 import type { ResolvedRequirements } from "../requirements/resolved.ts";
+import type { PartSize } from "./part-size.ts";
 import { type Sheet, term } from "./sheet.ts";
-import type { PartSize } from "./sizing.ts";
 
 export interface QueueEstimate {
   readonly part: string;

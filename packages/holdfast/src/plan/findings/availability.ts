@@ -1,7 +1,7 @@
 /** Findings about what stops when one thing stops. */
 
 import { monthMinutes } from "../dive/availability.ts";
-import type { PartSize } from "../estimate/sizing.ts";
+import type { PartSize } from "../estimate/part-size.ts";
 import type { FindingContext } from "./context.ts";
 import { evidence, type Finding, finding } from "./finding.ts";
 

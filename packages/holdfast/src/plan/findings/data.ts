@@ -1,6 +1,7 @@
 /** Findings about what is read, written and kept: freshness, repetition, several shards, backups. */
+
+import type { PartSize } from "../estimate/part-size.ts";
 import { daySeconds } from "../estimate/rates.ts";
-import type { PartSize } from "../estimate/sizing.ts";
 import type { ResolvedOperation, ResolvedStep } from "../requirements/resolved.ts";
 import type { FindingContext } from "./context.ts";
 import { type Evidence, evidence, type Finding, finding } from "./finding.ts";

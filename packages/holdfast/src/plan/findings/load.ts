@@ -1,5 +1,5 @@
 /** Findings about what gives way when there is more load, or all of it at once. */
-import type { PartSize } from "../estimate/sizing.ts";
+import type { PartSize } from "../estimate/part-size.ts";
 import { formatValue } from "../format.ts";
 import { exactly, type Interval } from "../models/interval.ts";
 import { retryStorm as retryStormModel } from "../models/retry-storm.ts";

@@ -1,8 +1,8 @@
 /** Findings about unequal demand: popular keys, popular shards, popular accounts, entries that expire. */
 
 import type { CacheEstimate } from "../estimate/cache.ts";
-import type { PartSize } from "../estimate/sizing.ts";
-import { utilisationMax } from "../estimate/sizing.ts";
+import type { PartSize } from "../estimate/part-size.ts";
+import { utilisationMax } from "../estimate/part-size.ts";
 import { formatInterval, formatValue } from "../format.ts";
 import type { FindingContext } from "./context.ts";
 import { evidence, type Finding, finding } from "./finding.ts";

@@ -54,6 +54,9 @@ export function readDataSet(
     );
   }
   const durability = fields.choice("durability", ["critical", "standard", "rebuildable"] as const);
+  if (kind === "cache" && durability !== undefined && durability !== "rebuildable") {
+    fields.problem("durability", `is ${durability}, which contradicts ${fields.at("in")}: a cache forgets`);
+  }
   if (!fields.has("durability")) {
     findings.assume(
       fields.at("durability"),

@@ -169,6 +169,15 @@ test.each([
     },
     "followers.max contradicts accounts",
   ],
+  [
+    "dear data in what forgets",
+    {
+      ...one,
+      parts: { hot: { kind: "cache" } },
+      data: { rows: { in: "hot", itemBytes: 1, durability: "critical" } },
+    },
+    "data.rows.durability is critical, which contradicts data.rows.in",
+  ],
 ])("%s is refused", (_, declaration, problem) => {
   expect(problemsOf(declaration).join("; ")).toContain(problem);
 });
