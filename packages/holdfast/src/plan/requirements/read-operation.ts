@@ -29,6 +29,8 @@ const one: Interval = { low: 1, mid: 1, high: 1 };
 export interface OperationContext {
   readonly findings: Findings;
   readonly dailyUsers: Interval | undefined;
+  /** Whether the declaration has users at all, right or wrong: a wrong number is told once. */
+  readonly dailyUsersSaid: boolean;
   readonly parts: ReadonlyMap<string, ResolvedPart>;
   readonly operations: readonly string[];
   /** Bytes of the items that a call of the operation adds, when a data set grows with it. */
@@ -81,7 +83,7 @@ function assumedFreshness(fields: Fields): "session" {
   return "session";
 }
 
-function readRate(fields: Fields, { dailyUsers, operations }: OperationContext): CallRate {
+function readRate(fields: Fields, { dailyUsers, dailyUsersSaid, operations }: OperationContext): CallRate {
   const ways = ["perUserPerDay", "ratePerSecond", "perOperation"].filter((name) => fields.has(name));
   if (ways.length === 0) {
     fields.problem("ratePerSecond", "is missing: give ratePerSecond, or perUserPerDay, or perOperation");
@@ -102,7 +104,7 @@ function readRate(fields: Fields, { dailyUsers, operations }: OperationContext):
   }
   if (fields.has("perUserPerDay")) {
     const users = fields.optional("users", "count") ?? dailyUsers;
-    if (!users && !fields.has("users")) {
+    if (!users && !fields.has("users") && !dailyUsersSaid) {
       fields.problem("users", "is missing: give it, or dailyUsers of the whole system");
     }
     return {
@@ -202,7 +204,10 @@ function assumedPath(fields: Fields, parts: ReadonlyMap<string, ResolvedPart>): 
   return path;
 }
 
-function readFanOut(parent: Fields, { parts, operations, dailyUsers }: OperationContext): ResolvedFanOut {
+function readFanOut(
+  parent: Fields,
+  { parts, operations, dailyUsers, dailyUsersSaid }: OperationContext,
+): ResolvedFanOut {
   const known = ["to", "by", "accounts", "followers", "readBy", "deliveredWithinMs"];
   const fields = parent.fields("fanOut", known);
   const to = fields.requiredText("to");
@@ -225,7 +230,7 @@ function readFanOut(parent: Fields, { parts, operations, dailyUsers }: Operation
     );
   }
   const accounts = fields.optional("accounts", "count", { min: 1 }) ?? dailyUsers;
-  if (!accounts && !fields.has("accounts"))
+  if (!accounts && !fields.has("accounts") && !dailyUsersSaid)
     fields.problem("accounts", "is missing: give it, or dailyUsers of the whole system");
   const followers = fields.fields("followers", ["mean", "max"]);
   const mean = followers.required("mean", "count", { min: 1 });

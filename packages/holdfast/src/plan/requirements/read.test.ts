@@ -182,6 +182,11 @@ test.each([
   expect(problemsOf(declaration).join("; ")).toContain(problem);
 });
 
+test("a wrong number of users is told once, not at every operation that counts on it", () => {
+  const operations = { a: { does: "read", perUserPerDay: 1 }, b: { does: "read", perUserPerDay: 1 } };
+  expect(problemsOf({ dailyUsers: -1, operations })).toEqual(["dailyUsers should be 0 or more, got -1"]);
+});
+
 test("what the code declares need not be said again, and may not be contradicted", () => {
   const declared = new Map([["store", { kind: "database" as const, replicas: 1 }]]);
   const read = readRequirements(one, { declared });

@@ -63,7 +63,14 @@ function readAll(given: unknown, options: ReadOptions, findings: Findings): Reso
   const dataEntries = fields.entries("data");
   const operations = entries.flatMap(([name, one]) => {
     const addedBytes = addedBytesOf(name, dataEntries);
-    const context = { findings, dailyUsers, parts, operations: [...inScope.keys()], addedBytes };
+    const context = {
+      findings,
+      dailyUsers,
+      dailyUsersSaid: fields.has("dailyUsers"),
+      parts,
+      operations: [...inScope.keys()],
+      addedBytes,
+    };
     return readOperation(name, one, context) ?? [];
   });
   refuseCircles(operations, findings);
