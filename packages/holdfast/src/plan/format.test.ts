@@ -27,6 +27,12 @@ test("bounds are told where they differ from the middle", () => {
   expect(formatInterval({ low: 1, mid: 2, high: 3_000 }, "count")).toBe("2 (1 to 3 k)");
 });
 
+test("from a thousand on a figure is a whole number, rounded once", () => {
+  expect(digits(1_000.005, 6)).toBe("1,000");
+  expect(digits(1_999.4996, 6)).toBe("1,999");
+  expect(digits(1_999.5, 3)).toBe("2,000");
+});
+
 test("digits say the number that was rounded, whatever its size", () => {
   fc.assert(
     fc.property(
@@ -36,7 +42,9 @@ test("digits say the number that was rounded, whatever its size", () => {
         const text = digits(value, significant);
         expect(text).toMatch(/^[\d,]+(\.\d+)?$/);
         const back = Number(text.replaceAll(",", ""));
-        expect(Math.abs(back / value - 1)).toBeLessThanOrEqual(0.5 * 10 ** (1 - significant) + 1e-9);
+        // From a thousand on the last digit that can be told is the one.
+        const told = back >= 1_000 ? Math.min(significant, Math.floor(Math.log10(back)) + 1) : significant;
+        expect(Math.abs(back / value - 1)).toBeLessThanOrEqual(0.5 * 10 ** (1 - told) + 1e-9);
       },
     ),
   );

@@ -47,12 +47,16 @@ function formatMs(value: number): string {
   return `${digits(value / 86_400_000, 3)} days`;
 }
 
-/** Significant digits, without zeros at the end and without an exponent. */
+/** Significant digits, without zeros at the end and without an exponent; from a thousand on only whole numbers. */
 export function digits(value: number, significant: number): string {
   if (value === 0) return "0";
   const rounded = Number(value.toPrecision(significant));
   const size = Math.abs(rounded);
-  if (size >= 1_000) return grouped(rounded);
+  if (size >= 1_000) {
+    // Rounded once: to a whole number from the value itself, not from what it was rounded to.
+    const whole = Math.floor(Math.log10(size)) + 1;
+    return grouped(significant > whole ? value : rounded);
+  }
   return size >= 1e-6
     ? String(rounded)
     : rounded.toFixed(Math.min(20, significant - Math.floor(Math.log10(size)))).replace(/0+$/, "");
