@@ -11,13 +11,13 @@ import { text } from "node:stream/consumers";
 import { debianInstallScript } from "./debian-script.ts";
 
 export interface SystemProgram {
-  /** Names of the executable, the preferred one first. */
+  /** Names of the executable on PATH, the preferred one first. */
   readonly names: readonly string[];
   /** The Debian package that has it. */
   readonly debianPackage: string;
-  /** Folders to look in besides those of PATH: Debian keeps Postgres in `/usr/lib/postgresql/15/bin`. */
+  /** Folders to look in after those of PATH. */
   readonly folders?: readonly string[];
-  /** Other full paths at which it may be. */
+  /** Full paths at which it may be, looked at last. */
   readonly paths?: readonly string[];
   /** Environment variable in which a person may name the executable; it wins. */
   readonly variable?: string;
@@ -40,7 +40,7 @@ export async function findProgram(program: SystemProgram): Promise<string> {
     if (installed !== undefined) return installed;
   }
   throw new Error(
-    `No ${names[0]} found. Install it (Debian: apt-get install ${debianPackage})` +
+    `No ${names[0] ?? program.paths?.[0]} found. Install it (Debian: apt-get install ${debianPackage})` +
       (variable === undefined ? "." : `, or name its executable in ${variable}.`) +
       (said === "" ? "" : ` Installing it failed:\n${said.trimEnd().split("\n").slice(-8).join("\n")}`),
   );
