@@ -13,8 +13,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   engines: ["parts", "resilience", "placement", "call", "clock"],
   edge: ["parts", "resilience", "placement", "call", "clock"],
   load: ["call", "clock"],
+  check: ["clock"],
   runtime: ["engines", "edge", "load", "observe", "parts", "resilience", "placement", "call", "clock"],
-  cli: ["runtime", "load", "observe", "parts", "call", "clock"],
+  cli: ["runtime", "load", "check", "observe", "parts", "call", "clock"],
   testkit: ["engines", "parts", "placement", "call", "clock"],
 };
 
