@@ -16,7 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   check: ["clock"],
   runtime: ["engines", "edge", "load", "observe", "parts", "resilience", "placement", "call", "clock"],
   cli: ["runtime", "load", "check", "observe", "parts", "call", "clock"],
-  testkit: ["engines", "parts", "placement", "call", "clock"],
+  testkit: ["runtime", "engines", "check", "faults", "parts", "placement", "call", "clock"],
 };
 
 const files = readSource();

@@ -1,0 +1,120 @@
+import { expect, test } from "vitest";
+import { pairEvents } from "../../check/history/pairing.ts";
+import { deliveredOnceInOrder } from "./delivered-once.ts";
+import { Recorder } from "./recorder.ts";
+
+type Published = readonly [number: number, end: "ok" | "fail" | "info"];
+
+/** One client publishes to key `k`, one message after the other; then `delivered` is read. */
+function judged(published: readonly Published[], delivered: readonly number[] | undefined) {
+  const recorder = new Recorder();
+  let process = recorder.newProcess();
+  for (const [number, end] of published) {
+    recorder.invoke(process, { f: "publish", key: "k", value: number })(end, number);
+    if (end === "info") process = recorder.newProcess();
+  }
+  if (delivered) {
+    const read = recorder.invoke(process, { f: "read", value: null });
+    read(
+      "ok",
+      delivered.map((number) => ["k", number]),
+    );
+  }
+  const { verdict, witnesses } = deliveredOnceInOrder.check(pairEvents(recorder.events).operations);
+  return [verdict, ...witnesses.map(({ anomaly }) => anomaly)];
+}
+
+test("what was acknowledged is there once and in order; what is unknown may be there, also late", () => {
+  expect(
+    judged(
+      [
+        [1, "ok"],
+        [2, "ok"],
+      ],
+      [1, 2],
+    ),
+  ).toEqual(["ok"]);
+  expect(
+    judged(
+      [
+        [1, "ok"],
+        [2, "info"],
+        [3, "ok"],
+      ],
+      [1, 3],
+    ),
+  ).toEqual(["ok"]);
+  expect(
+    judged(
+      [
+        [1, "ok"],
+        [2, "info"],
+        [3, "ok"],
+      ],
+      [1, 2, 3],
+    ),
+  ).toEqual(["ok"]);
+  expect(
+    judged(
+      [
+        [1, "info"],
+        [2, "ok"],
+      ],
+      [2, 1],
+    ),
+  ).toEqual(["ok"]);
+  expect(
+    judged(
+      [
+        [1, "fail"],
+        [2, "ok"],
+      ],
+      [2],
+    ),
+  ).toEqual(["ok"]);
+});
+
+test("each way of going wrong has its name", () => {
+  expect(
+    judged(
+      [
+        [1, "ok"],
+        [2, "ok"],
+      ],
+      [1],
+    ),
+  ).toEqual(["illegal", "lost"]);
+  expect(
+    judged(
+      [
+        [1, "ok"],
+        [2, "ok"],
+      ],
+      [1, 2, 2],
+    ),
+  ).toEqual(["illegal", "duplicate"]);
+  expect(
+    judged(
+      [
+        [1, "ok"],
+        [2, "ok"],
+      ],
+      [2, 1],
+    ),
+  ).toEqual(["illegal", "reordered"]);
+  expect(
+    judged(
+      [
+        [1, "fail"],
+        [2, "ok"],
+      ],
+      [1, 2],
+    ),
+  ).toEqual(["illegal", "failed-delivery"]);
+  expect(judged([[1, "ok"]], [1, 7])).toEqual(["illegal", "phantom"]);
+  expect(judged([[1, "info"]], [1, 1])).toEqual(["illegal", "duplicate"]);
+});
+
+test("without a last read nothing is certain", () => {
+  expect(judged([[1, "ok"]], undefined)).toEqual(["unknown"]);
+});

@@ -1,0 +1,216 @@
+/**
+ * Runs a workload on real servers, with or without faults, records what its clients saw, and has it judged.
+ *
+ *   const run = await runRecorded({ workload, target: postgresTarget({ postgres }), seed: 7, faults });
+ *   expect(run.problems).toEqual([]);
+ *
+ * First a phase in which safety is at stake: clients act while faults come and go. Then the faults are undone,
+ * and liveness is at stake: each client has to succeed again within a bound. A run is sound when every checker
+ * says ok, every fault was seen to work and to be gone, and every client came back. `unknown` is no ok.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { HistoryEvent } from "../../check/history/event.ts";
+import { pairEvents } from "../../check/history/pairing.ts";
+import { formatEvent } from "../../check/history/write-history.ts";
+import type { CheckResult } from "../../check/verdict.ts";
+import { seededRandom, systemClock } from "../../clock/index.ts";
+import { inWorld } from "../../parts/index.ts";
+import { until } from "../wait.ts";
+import { Recorder } from "./recorder.ts";
+import { Client, type ClientsOptions } from "./run-clients.ts";
+import type { OpenTarget, Target } from "./target.ts";
+import type { Workload } from "./workload.ts";
+
+export interface RunRecordedOptions {
+  readonly workload: Workload;
+  readonly target: Target;
+  /** Of the plans of all clients, and of faults that are drawn. A run with the same seed plans the same. */
+  readonly seed: number;
+  readonly faults?: RecordedFaults;
+  /** Default 5. */
+  readonly clients?: number;
+  /** Processes of the system that the clients are spread over. Default 1. */
+  readonly processes?: number;
+  /** Operations of each client at least, before the end; with faults, as long as these take. Default 100. */
+  readonly operations?: number;
+  /** Deadline of each operation, in milliseconds. Default 3_000. */
+  readonly operationMs?: number;
+  /** Longest pause between two operations of a client, in milliseconds. Default 5. */
+  readonly pauseMs?: number;
+  /** How long after the last fault each client has to have succeeded, in milliseconds. Default 20_000. */
+  readonly healMs?: number;
+  /** Where the history of a run that is not sound is kept. Default: `holdfast-histories` among temporary files. */
+  readonly historyDir?: string;
+}
+
+/** Faults for a run: a schedule of `holdfast/faults`, or anything else that undoes what it does. */
+export interface RecordedFaults {
+  /** Resolves when all has been done and undone. `note` puts a fault into the history. */
+  run(note: (f: string, value: unknown) => void, seed: number): Promise<readonly FaultSeen[]>;
+}
+
+/** A fault that counts: its effect was seen, and so was its end. */
+export interface FaultSeen {
+  readonly fault: string;
+  /** What the probe saw, in words; absent when it saw nothing. */
+  readonly effect?: string;
+  readonly undone: boolean;
+}
+
+export interface RecordedRun {
+  readonly seed: number;
+  /** The worst of all checkers. */
+  readonly verdict: CheckResult["verdict"];
+  readonly results: readonly CheckResult[];
+  readonly faults: readonly FaultSeen[];
+  /** By operation and how it ended: `{ read: { ok: 812, fail: 3, info: 0 } }`. */
+  readonly counts: Readonly<Record<string, Readonly<Record<"ok" | "fail" | "info", number>>>>;
+  /** Why the run is not sound, in words; empty when it is. */
+  readonly problems: readonly string[];
+  readonly events: readonly HistoryEvent[];
+  /** JSON lines, for `holdfast check`; kept only when the run is not sound. */
+  readonly historyFile: string | undefined;
+}
+
+const defaults = {
+  clients: 5,
+  processes: 1,
+  operations: 100,
+  operationMs: 3_000,
+  pauseMs: 5,
+  healMs: 20_000,
+};
+
+export async function runRecorded(options: RunRecordedOptions): Promise<RecordedRun> {
+  const { workload, target, processes = defaults.processes } = options;
+  const opened = await target.open(workload.system, processes);
+  try {
+    const recorder = new Recorder();
+    await inWorld(opened.worlds[0], () => workload.prepare());
+    const { faults, stuck } = await act(options, opened, recorder);
+    return await judge(options, recorder, faults, stuck);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** @returns the faults that were seen, and what did not come back */
+async function act(options: RunRecordedOptions, opened: OpenTarget, recorder: Recorder) {
+  const { workload, seed, clients: count = defaults.clients } = options;
+  const { operations, operationMs, healMs } = { ...defaults, ...options };
+  const env: Omit<ClientsOptions, "inside"> = {
+    workload,
+    recorder,
+    clock: systemClock,
+    clients: count,
+    operationMs,
+    pauseMs: options.pauseMs ?? defaults.pauseMs,
+    // Streams of their own: how far one client gets changes nothing in the plans of another.
+    randomOf: (number) => seededRandom(seed * 1_000 + number),
+  };
+  const insideOf = (number: number) => opened.worlds[number % opened.worlds.length] ?? opened.worlds[0];
+  const clients = Array.from(
+    { length: count },
+    (_, number) => new Client({ ...env, inside: (run) => inWorld(insideOf(number), run) }, number),
+  );
+
+  const stopBackground = new AbortController();
+  const background = inWorld(opened.worlds[0], () => workload.background?.(stopBackground.signal));
+  let over = false;
+  let failed: unknown;
+  const acting = Promise.all(clients.map((client) => client.act(() => over))).catch((error: unknown) => {
+    failed = error;
+  });
+  const stuck: string[] = [];
+  let faults: readonly FaultSeen[] = [];
+  try {
+    faults = (await options.faults?.run((f, value) => recorder.fault(f, value), seed)) ?? [];
+    recorder.fault("healed", null);
+    const before = clients.map((client) => client.succeeded);
+    const cameBack = (client: Client) => client.succeeded > (before[client.number] ?? 0);
+    await until(() => failed !== undefined || clients.every(cameBack), { timeoutMs: healMs }).catch(() => {
+      for (const client of clients) {
+        if (!cameBack(client))
+          stuck.push(`client ${client.number} did not succeed again within ${healMs} ms`);
+      }
+    });
+    const enough = () => failed !== undefined || clients.every((client) => client.begun >= operations);
+    await until(enough, {
+      timeoutMs: operations * operationMs,
+      what: `${operations} operations of each client`,
+    });
+  } finally {
+    over = true;
+    await acting;
+  }
+  if (failed !== undefined) throw failed;
+  const last = new Client({ ...env, inside: (run) => inWorld(opened.worlds[0], run) }, count);
+  for (const operation of workload.conclude?.() ?? []) {
+    if (!(await last.perform(operation))) stuck.push(`the last ${operation.f} did not succeed`);
+  }
+  stopBackground.abort();
+  await background;
+  return { faults, stuck };
+}
+
+async function judge(
+  options: RunRecordedOptions,
+  { events }: Recorder,
+  faults: readonly FaultSeen[],
+  stuck: readonly string[],
+): Promise<RecordedRun> {
+  const { workload, seed } = options;
+  const { operations } = pairEvents(events, workload.name);
+  const results = workload.checkers.map((checker) => checker.check(operations));
+  const verdicts = results.map((result) => result.verdict);
+  const problems = [
+    ...results.flatMap((result) => problemsOf(result)),
+    ...faults.flatMap(({ fault, effect, undone }) => [
+      ...(effect === undefined ? [`fault ${fault} was never seen to work`] : []),
+      ...(undone ? [] : [`fault ${fault} was not undone`]),
+    ]),
+    ...stuck,
+  ];
+  const historyFile = problems.length === 0 ? undefined : await keep(options, events);
+  return {
+    seed,
+    verdict: verdicts.includes("illegal") ? "illegal" : verdicts.includes("unknown") ? "unknown" : "ok",
+    results,
+    faults,
+    counts: countsOf(events),
+    problems:
+      historyFile === undefined
+        ? []
+        : [...problems, `${workload.name}, seed ${seed}: the history is in ${historyFile}`],
+    events,
+    historyFile,
+  };
+}
+
+function problemsOf({ verdict, model, reason, witnesses }: CheckResult): string[] {
+  if (verdict === "ok") return [];
+  if (verdict === "unknown") return [`${model}: unknown, ${reason}`];
+  return witnesses.map(({ anomaly, summary, steps }) =>
+    [`${model}: ${anomaly}. ${summary}`, ...steps].join("\n  "),
+  );
+}
+
+function countsOf(events: readonly HistoryEvent[]): RecordedRun["counts"] {
+  const counts: Record<string, Record<"ok" | "fail" | "info", number>> = {};
+  for (const { process, type, f } of events) {
+    if (typeof process !== "number" || type === "invoke") continue;
+    counts[f] ??= { ok: 0, fail: 0, info: 0 };
+    counts[f][type]++;
+  }
+  return counts;
+}
+
+async function keep(options: RunRecordedOptions, events: readonly HistoryEvent[]): Promise<string> {
+  const { workload, seed, historyDir = join(tmpdir(), "holdfast-histories") } = options;
+  await mkdir(historyDir, { recursive: true });
+  const file = join(historyDir, `${workload.name.replace(/\W+/g, "-")}-seed-${seed}.jsonl`);
+  await writeFile(file, events.map((event) => `${formatEvent(event)}\n`).join(""));
+  return file;
+}
