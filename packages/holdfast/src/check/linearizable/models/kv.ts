@@ -1,0 +1,37 @@
+/** A value for each key: `get`, `put`, `append` (to a text), `cas` and `delete`. */
+import { identity, sameValue } from "../../equality.ts";
+import type { Operation } from "../../history/event.ts";
+import { illegal, type Model } from "../model.ts";
+
+export const kvModel: Model<unknown> = {
+  name: "kv",
+  summary: "A key-value store: a get returns what was last put for its key, with everything appended since.",
+  functions: ["get", "read", "put", "write", "append", "cas", "delete"],
+  init: () => null,
+  step(state, { f, input, output, outcome }: Operation) {
+    switch (f) {
+      case "get":
+      case "read":
+        return outcome !== "ok" || isRead(output, state) ? state : illegal;
+      case "put":
+      case "write":
+        return input;
+      case "append":
+        return state === null ? input : `${state}${input}`;
+      case "delete":
+        return null;
+      default: {
+        const [old, next] = input as [unknown, unknown];
+        if (sameValue(old, state)) return next;
+        return outcome === "ok" ? illegal : state;
+      }
+    }
+  },
+  key: identity,
+  observes: ({ f }) => f === "get" || f === "read",
+};
+
+/** Stores answer for a key that they do not have with nothing, or with an empty text; both are recorded as seen. */
+function isRead(output: unknown, state: unknown): boolean {
+  return sameValue(output, state) || (state === null && output === "");
+}

@@ -1,0 +1,37 @@
+/** One value: write it, read it, and change it if it is what one believes (compare-and-set). */
+import { identity, sameValue } from "../../equality.ts";
+import type { Operation } from "../../history/event.ts";
+import { illegal, type Model } from "../model.ts";
+
+/** @param initial the value before the first write */
+export function registerModel(initial: unknown = null): Model<unknown> {
+  return {
+    name: "register",
+    summary: "A register: a read returns the last value written.",
+    functions: ["read", "write"],
+    init: () => initial,
+    step: stepRegister,
+    key: identity,
+    observes: ({ f }) => f === "read",
+  };
+}
+
+/** @param initial the value before the first write */
+export function casRegisterModel(initial: unknown = null): Model<unknown> {
+  return {
+    ...registerModel(initial),
+    name: "cas-register",
+    summary:
+      "A register with compare-and-set: `cas [old new]` sets the new value if the old one is there, and fails otherwise.",
+    functions: ["read", "write", "cas"],
+  };
+}
+
+function stepRegister(state: unknown, { f, input, output, outcome }: Operation): unknown {
+  if (f === "read") return outcome !== "ok" || sameValue(output, state) ? state : illegal;
+  if (f === "write") return input;
+  const [old, next] = input as [unknown, unknown];
+  if (sameValue(old, state)) return next;
+  // Unknown: it may have come, and found something else.
+  return outcome === "ok" ? illegal : state;
+}
