@@ -208,6 +208,11 @@ export const errorCodes = {
     permanent: true,
     summary: "The holder's claim has passed to another: its epoch or fencing token is too old.",
   },
+  HOLDFAST_HISTORY_UNREADABLE: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A recorded history cannot be read or makes no sense; the lines that are wrong are named.",
+  },
 } as const satisfies Record<string, ErrorCodeFacts>;
 
 export type ErrorCode = keyof typeof errorCodes;

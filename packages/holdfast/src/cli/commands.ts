@@ -1,8 +1,15 @@
 /** The verbs, in the order in which `--help` lists them. */
+import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { downCommand } from "./down.ts";
 import { loadCommand } from "./load.ts";
 import { statusCommand } from "./status.ts";
 import { upCommand } from "./up.ts";
 
-export const commands: readonly Command[] = [upCommand, statusCommand, loadCommand, downCommand];
+export const commands: readonly Command[] = [
+  upCommand,
+  statusCommand,
+  loadCommand,
+  downCommand,
+  checkCommand,
+];

@@ -8,7 +8,7 @@ export function registerModel(initial: unknown = null): Model<unknown> {
   return {
     name: "register",
     summary: "A register: a read returns the last value written.",
-    functions: ["read", "write"],
+    functions: ["read", "write", "cas"],
     init: () => initial,
     step: stepRegister,
     key: identity,
@@ -23,7 +23,6 @@ export function casRegisterModel(initial: unknown = null): Model<unknown> {
     name: "cas-register",
     summary:
       "A register with compare-and-set: `cas [old new]` sets the new value if the old one is there, and fails otherwise.",
-    functions: ["read", "write", "cas"],
   };
 }
 
