@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Operation } from "../../check/history/event.ts";
+import type { Operation } from "../../check/index.ts";
 import { boundedStaleness } from "./bounded-staleness.ts";
 
 type Did = readonly [f: "write" | "read", version: number, callMs: number, returnMs: number];

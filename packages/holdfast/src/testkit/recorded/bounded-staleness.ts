@@ -3,8 +3,7 @@
  * later one. Writes (`write`) end with the version that they made, reads (`read`) with the version that they saw;
  * versions of a key are counted up from 1 by the store, so their order needs no search.
  */
-import type { Operation } from "../../check/history/event.ts";
-import type { Witness, WitnessOperation } from "../../check/verdict.ts";
+import type { Operation, Witness, WitnessOperation } from "../../check/index.ts";
 import type { RecordedChecker } from "./workload.ts";
 
 /** At most this many contradictions are told. */

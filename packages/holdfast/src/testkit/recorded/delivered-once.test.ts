@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { pairEvents } from "../../check/history/pairing.ts";
+import { pairEvents } from "../../check/index.ts";
 import { deliveredOnceInOrder } from "./delivered-once.ts";
 import { Recorder } from "./recorder.ts";
 

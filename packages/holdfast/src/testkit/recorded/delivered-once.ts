@@ -3,8 +3,7 @@
  * `read` found as `[key, number]`, in the order in which it came. An acknowledged message is there once, a failed
  * one is not there, an unknown one may be there once; those of one key are in the order of their publishing.
  */
-import type { Operation } from "../../check/history/event.ts";
-import type { Witness, WitnessOperation } from "../../check/verdict.ts";
+import type { Operation, Witness, WitnessOperation } from "../../check/index.ts";
 import type { RecordedChecker } from "./workload.ts";
 
 const name = "delivered once, in order";

@@ -1,5 +1,5 @@
 /** What clients did and saw, written down as it happens: the events of a history. */
-import type { HistoryEvent } from "../../check/history/event.ts";
+import type { HistoryEvent } from "../../check/index.ts";
 import type { PlannedOperation } from "./workload.ts";
 
 export type End = "ok" | "fail" | "info";

@@ -3,6 +3,7 @@
  * linearizable.
  */
 import { sql } from "kysely";
+import { casRegisterModel, linearizableChecker } from "../../check/index.ts";
 import { type Random, randomInt } from "../../clock/index.ts";
 import { database, type ReadLevel, system } from "../../parts/index.ts";
 import {
@@ -19,7 +20,8 @@ interface Tables {
 }
 
 export interface RegistersOptions {
-  readonly checkers: readonly RecordedChecker[];
+  /** Default: linearizable, as a register with compare-and-set. */
+  readonly checkers?: readonly RecordedChecker[];
   /** Keys that are used at the same time. Default 3. */
   readonly keys?: number;
   /** Operations on a key before another takes its place: what a checker costs grows with them. Default 120. */
@@ -28,8 +30,13 @@ export interface RegistersOptions {
   readonly level?: ReadLevel;
 }
 
-export function registers(options: RegistersOptions): Workload {
-  const { checkers, keys = 3, operationsPerKey = 120, level = "strong" } = options;
+export function registers(options: RegistersOptions = {}): Workload {
+  const {
+    checkers = [linearizableChecker(casRegisterModel())],
+    keys = 3,
+    operationsPerKey = 120,
+    level = "strong",
+  } = options;
   const db = database<Tables>("registers", { shards: { count: 4 } });
   const values = new UniqueValues();
   /** What was last seen in a key, by anybody: a compare-and-set that expects it may succeed. */

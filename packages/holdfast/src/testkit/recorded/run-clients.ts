@@ -59,7 +59,8 @@ export class Client implements WorkloadClient {
     const { workload, recorder, clock, operationMs, inside } = this.#options;
     this.begun++;
     const end = recorder.invoke(this.#process, operation);
-    using call = new Call(clock, { timeoutMs: operationMs, session: this.#session });
+    const session = workload.sessionless ? new Session() : this.#session;
+    using call = new Call(clock, { timeoutMs: operationMs, session });
     try {
       const value = await inside(() => inCall(call, () => workload.perform(operation, this)));
       end("ok", value);

@@ -11,10 +11,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { HistoryEvent } from "../../check/history/event.ts";
-import { pairEvents } from "../../check/history/pairing.ts";
-import { formatEvent } from "../../check/history/write-history.ts";
-import type { CheckResult } from "../../check/verdict.ts";
+import type { CheckResult, HistoryEvent } from "../../check/index.ts";
+import { formatEvent, pairEvents } from "../../check/index.ts";
 import { seededRandom, systemClock } from "../../clock/index.ts";
 import { inWorld } from "../../parts/index.ts";
 import { until } from "../wait.ts";

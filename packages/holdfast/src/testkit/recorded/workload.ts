@@ -3,9 +3,7 @@
  *
  * It works through the handles of a system of its own, so it runs on every engine that these can be bound to.
  */
-import type { Checker } from "../../check/checker.ts";
-import type { Operation } from "../../check/history/event.ts";
-import type { CheckResult } from "../../check/verdict.ts";
+import type { Checker, CheckResult, Operation } from "../../check/index.ts";
 import type { Random } from "../../clock/index.ts";
 import type { System } from "../../parts/index.ts";
 
@@ -32,6 +30,11 @@ export interface Workload {
   readonly checkers: readonly RecordedChecker[];
   /** Operations that change nothing: without an answer they have failed, and nothing is unknown. */
   readonly reads: readonly string[];
+  /**
+   * Gives each operation a session of its own. Default false: a client keeps one, which makes what it has seen
+   * visible to it, also where others would still get something older.
+   */
+  readonly sessionless?: boolean;
   /** Makes what the operations need, once, inside the world and before anybody acts. */
   prepare(): Promise<void>;
   /** What the client does next. The same seed plans the same, as far as it gets the same answers. */
