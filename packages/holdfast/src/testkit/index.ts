@@ -1,4 +1,4 @@
-/** What a test of a Holdfast system needs: real servers, conditions to wait for, free ports. */
+/** What a test of a Holdfast system needs: real servers, recorded runs on them, conditions to wait for, free ports. */
 export { findChromium } from "./chromium.ts";
 export { findProgram, type SystemProgram } from "./debian.ts";
 export { type EtcdMember, startTestEtcd, type TestEtcd, type TestEtcdOptions } from "./etcd.ts";
@@ -11,6 +11,34 @@ export {
   type TestPostgresOptions,
 } from "./postgres.ts";
 export type { PostgresMember } from "./postgres-member.ts";
+export { type AppendsOptions, appends } from "./recorded/appends.ts";
+export { boundedStaleness } from "./recorded/bounded-staleness.ts";
+export { type CachedOptions, cached } from "./recorded/cached.ts";
+export { deliveredOnceInOrder } from "./recorded/delivered-once.ts";
+export { type PublishedOptions, published } from "./recorded/published.ts";
+export { type RegistersOptions, registers } from "./recorded/registers.ts";
+export {
+  type FaultSeen,
+  type RecordedFaults,
+  type RecordedRun,
+  type RunRecordedOptions,
+  runRecorded,
+} from "./recorded/run-recorded.ts";
+export { type SessionsOptions, sessions } from "./recorded/sessions.ts";
+export {
+  type OpenTarget,
+  type PostgresTargetOptions,
+  postgresTarget,
+  type Target,
+} from "./recorded/target.ts";
+export {
+  type PlannedOperation,
+  type RecordedChecker,
+  RefusedError,
+  UniqueValues,
+  type Workload,
+  type WorkloadClient,
+} from "./recorded/workload.ts";
 export { type RedisMember, startTestRedis, type TestRedis, type TestRedisOptions } from "./redis.ts";
 export type { TestServer } from "./server-process.ts";
 export { type UntilOptions, until } from "./wait.ts";

@@ -103,6 +103,18 @@ class Member implements PostgresMember {
     this.#watch();
   }
 
+  async start(): Promise<void> {
+    const pids = await this.pids();
+    if (pids.includes(this.pid)) return;
+    await this.#server.exited; // of a postmaster that was killed a moment ago
+    await this.restart();
+  }
+
+  async pids(): Promise<readonly number[]> {
+    const pids = await findServerProcesses(this.#server.dataDir);
+    return pids.sort((a, b) => Number(b === this.pid) - Number(a === this.pid));
+  }
+
   stop(): Promise<void> {
     return this.#server.stop();
   }

@@ -7,6 +7,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { processStartTime } from "../engines/postgres/embedded/index.ts";
 import { isStopped } from "./process-state.ts";
 import { until } from "./wait.ts";
 
@@ -28,6 +29,10 @@ export interface TestServer {
   resume(): Promise<void>;
   /** Ends the process if it runs, starts it again on the same data and port, and waits until it answers. */
   restart(): Promise<void>;
+  /** Starts it when it does not run, and waits until it answers; nothing when it runs. */
+  start(): Promise<void>;
+  /** Ids of all its processes now, the first one's first; empty when it does not run. */
+  pids(): Promise<readonly number[]>;
   /** Asks the process to end cleanly, and kills it when it has not after 5 seconds. Can run twice. */
   stop(): Promise<void>;
 }
@@ -127,8 +132,16 @@ export class ServerProcess implements TestServer {
   }
 
   async start(): Promise<void> {
+    if ((await this.pids()).length > 0) return;
+    await this.#ended; // of a process that was killed a moment ago
     await this.launch();
     await this.ready();
+  }
+
+  async pids(): Promise<readonly number[]> {
+    const pid = this.#child?.pid;
+    // A process that has ended is still ours, and not running, until its end has been told.
+    return pid !== undefined && (await processStartTime(pid)) !== undefined && this.running ? [pid] : [];
   }
 
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
