@@ -6,7 +6,7 @@ import { EdnParser, EdnSyntaxError, incomplete } from "./edn-parser.ts";
 import { ednKeyword, ednText } from "./edn-text.ts";
 import type { HistoryEvent } from "./event.ts";
 import { type EventBatch, LineProblems } from "./event-batch.ts";
-import { eventOfRecord } from "./event-of-record.ts";
+import { RecordReader } from "./event-of-record.ts";
 import { HistoryUnreadableError } from "./history-error.ts";
 
 /** A form that is longer than this is not one operation. */
@@ -25,13 +25,14 @@ export async function* readEdnHistory(
 class FormReader {
   readonly #source: string;
   readonly #problems: LineProblems;
+  readonly #records = new RecordReader();
   #text = "";
   /** Number of the line on which `#text` begins. */
   #line = 1;
   /** What closes the sequence that holds all operations, when there is one. */
   #closing: string | undefined;
   #closed = false;
-  #index = 0;
+  #began = false;
   /** Reading a long form again and again, a piece longer each time, would take quadratic time. */
   #waitForChars = 0;
 
@@ -58,10 +59,10 @@ class FormReader {
         if (next === "") break;
         const formLine = lineAt(parser.position);
         if (this.#bracket(next, parser, formLine)) continue;
-        const event = eventOfRecord(parser.form(), this.#index);
+        const event = this.#records.event(parser.form());
         if (Array.isArray(event)) this.#problems.add(formLine, event);
         else {
-          this.#index++;
+          this.#began = true;
           batch.events.push(event);
           batch.lines.push(formLine);
         }
@@ -84,7 +85,7 @@ class FormReader {
   /** @returns whether the next character only begins or ends the sequence that holds all operations */
   #bracket(next: string, parser: EdnParser, line: number): boolean {
     if (this.#closed) this.#refuse(line, "text follows after the end of the vector of operations");
-    if (this.#index === 0 && this.#closing === undefined && (next === "[" || next === "(")) {
+    if (!this.#began && this.#closing === undefined && (next === "[" || next === "(")) {
       this.#closing = next === "[" ? "]" : ")";
     } else if (this.#closing !== undefined && next === this.#closing) this.#closed = true;
     else return false;

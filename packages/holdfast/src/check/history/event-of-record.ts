@@ -4,11 +4,30 @@ import { excerpt } from "./history-error.ts";
 
 const eventTypes: readonly string[] = ["invoke", "ok", "fail", "info"] satisfies readonly EventType[];
 
+/**
+ * Reads the records of one file. A history that names no processes is that of one client; one that names some has
+ * to name all.
+ */
+export class RecordReader {
+  #read = 0;
+  #unnamed: boolean | undefined;
+
+  /** @returns the event, or its problems */
+  event(record: unknown): HistoryEvent | string[] {
+    const unnamed = isFields(record) && record.process === undefined;
+    this.#unnamed ??= unnamed;
+    const event = eventOfRecord(unnamed && this.#unnamed ? { ...record, process: 0 } : record, this.#read);
+    if (!Array.isArray(event)) this.#read++;
+    return event;
+  }
+}
+
 /** @returns the event, or its problems */
 export function eventOfRecord(record: unknown, index: number): HistoryEvent | string[] {
-  if (typeof record !== "object" || record === null || Array.isArray(record))
+  if (!isFields(record))
     return [`expected an operation with the fields type, process and f, got ${shown(record)}`];
-  const { type, process, f, value, key, time, timeNs, error } = record as Record<string, unknown>;
+  const { type, process, value, key, time, timeNs, error } = record;
+  const f = record.f ?? (isTransaction(value) ? "txn" : undefined);
   const problems: string[] = [];
   if (!(typeof type === "string" && eventTypes.includes(type)))
     problems.push(`type should be one of ${eventTypes.join(", ")}, got ${shown(type)}`);
@@ -32,6 +51,19 @@ export function eventOfRecord(record: unknown, index: number): HistoryEvent | st
   if (key !== undefined && key !== null) (event as { key?: unknown }).key = key;
   if (error !== undefined && error !== null) (event as { error?: unknown }).error = error;
   return event;
+}
+
+function isFields(record: unknown): record is Record<string, unknown> {
+  return typeof record === "object" && record !== null && !Array.isArray(record);
+}
+
+/** A list of micro-operations, each a list that begins with what is done: recorders of transactions leave `f` out. */
+function isTransaction(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((micro) => Array.isArray(micro) && typeof micro[0] === "string")
+  );
 }
 
 function isProcess(process: unknown): boolean {

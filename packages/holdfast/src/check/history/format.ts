@@ -4,9 +4,10 @@ import type { HistoryEvent } from "./event.ts";
 import type { EventReader } from "./event-batch.ts";
 import { excerpt, HistoryUnreadableError } from "./history-error.ts";
 import { jsonLine, readJsonLines } from "./json-lines.ts";
+import { readJsonObjects } from "./json-objects.ts";
 import { isLogLine, logLine, readLogLines } from "./log-lines.ts";
 
-export type HistoryFormat = "json-lines" | "edn" | "jepsen-log" | "porcupine-kv";
+export type HistoryFormat = "json-lines" | "json" | "edn" | "jepsen-log" | "porcupine-kv";
 
 interface Notation {
   readonly read: EventReader;
@@ -17,6 +18,7 @@ interface Notation {
 /** Porcupine's key-value histories are EDN maps with a `:key`: the name is for whoever looks for them. */
 export const historyFormats: Readonly<Record<HistoryFormat, Notation>> = {
   "json-lines": { read: readJsonLines, line: jsonLine },
+  json: { read: readJsonObjects, line: jsonLine },
   edn: { read: readEdnHistory, line: ednLine },
   "jepsen-log": { read: readLogLines, line: logLine },
   "porcupine-kv": { read: readEdnHistory, line: ednLine },
@@ -28,7 +30,7 @@ export function isHistoryFormat(name: string): name is HistoryFormat {
 
 /**
  * @param text the beginning of the file
- * @returns the format; `undefined` while there is nothing but blank lines
+ * @returns the format; `undefined` while there is too little to tell
  * @throws {HistoryUnreadableError} when it is none of them
  */
 export function recogniseFormat(text: string, source: string): HistoryFormat | undefined {
@@ -36,20 +38,21 @@ export function recogniseFormat(text: string, source: string): HistoryFormat | u
   const at = lines.findIndex((line) => line.trim() !== "");
   const line = lines[at]?.trim();
   if (line === undefined) return undefined;
-  if (/^\{\s*("|\}|$)/.test(line))
-    return /^\{\s*$/.test(line) ? formatOfMap(lines.slice(at + 1)) : "json-lines";
-  if (/^(\{\s*[:,]|\[\s*([{#\];]|$)|\(\s*([{#)]|$)|#[\w.]+\s*\{|;|#_)/.test(line)) return "edn";
+  const rest = text.trimStart();
+  if (jsonObjects.test(rest)) return "json";
+  if (jsonLines.test(rest)) return "json-lines";
+  if (edn.test(rest)) return "edn";
   if (isLogLine(line)) return "jepsen-log";
+  if (/^[[({]\s*$/.test(rest)) return undefined;
   throw new HistoryUnreadableError(source, [
     {
       line: at + 1,
-      problem: `neither JSON lines, nor EDN, nor lines of jepsen.util: ${excerpt(line)}. Give --format ${Object.keys(historyFormats).join(" | ")} if it is one of them all the same`,
+      problem: `neither JSON, nor EDN, nor lines of jepsen.util: ${excerpt(line)}. Give --format ${Object.keys(historyFormats).join(" | ")} if it is one of them all the same`,
     },
   ]);
 }
 
-/** A brace alone in its line: EDN over several lines, or JSON over several lines, which JSON lines are not. */
-function formatOfMap(following: readonly string[]): HistoryFormat {
-  const next = following.find((line) => line.trim() !== "")?.trim() ?? "";
-  return next.startsWith('"') ? "json-lines" : "edn";
-}
+/** An array of objects, or an object whose first field is not on the line of its brace. EDN has no colon there. */
+const jsonObjects = /^(\[\s*(\]|\{\s*"([^"\\]|\\.)*"\s*:)|\{\s*\n\s*"([^"\\]|\\.)*"\s*:)/;
+const jsonLines = /^\{("|\}|[ \t]+("|\}))/;
+const edn = /^(\{\s*[:,#;]|\[\s*[{#;]|\(\s*[{#;)]|#[\w.]+\s*\{|;|#_)/;

@@ -4,7 +4,7 @@
  */
 import type { HistoryEvent } from "./event.ts";
 import { type EventBatch, LineProblems } from "./event-batch.ts";
-import { eventOfRecord } from "./event-of-record.ts";
+import { RecordReader } from "./event-of-record.ts";
 import { excerpt } from "./history-error.ts";
 import { textLines } from "./text-chunks.ts";
 
@@ -13,18 +13,17 @@ export async function* readJsonLines(
   source: string,
 ): AsyncGenerator<EventBatch> {
   const problems = new LineProblems(source);
-  let index = 0;
+  const records = new RecordReader();
   for await (const { first, lines } of textLines(chunks)) {
     const batch: EventBatch = { events: [], lines: [] };
     for (let i = 0; i < lines.length; i++) {
       const text = lines[i] as string;
       if (text === "" || text.trim() === "") continue;
-      const event = eventOfLine(text, index);
+      const event = eventOfLine(text, records);
       if (Array.isArray(event)) {
         problems.add(first + i, event);
         continue;
       }
-      index++;
       batch.events.push(event);
       batch.lines.push(first + i);
     }
@@ -33,20 +32,21 @@ export async function* readJsonLines(
   problems.refuse();
 }
 
-function eventOfLine(text: string, index: number): HistoryEvent | string[] {
+function eventOfLine(text: string, records: RecordReader): HistoryEvent | string[] {
   let record: unknown;
   try {
-    record = parseExact(text);
+    record = parseExactJson(text);
   } catch (error) {
     return [`not JSON (${(error as Error).message}): ${excerpt(text)}`];
   }
-  return eventOfRecord(record, index);
+  return records.event(record);
 }
 
 /** Sixteen digits in a row may be more than a double holds; only then the slower way is worth it. */
 const longNumber = /\d{16}/;
 
-function parseExact(text: string): unknown {
+/** JSON, with whole numbers beyond 2^53 as bigints. */
+export function parseExactJson(text: string): unknown {
   if (!longNumber.test(text)) return JSON.parse(text);
   return (JSON.parse as ParseWithSource)(text, (_key, value, { source }) =>
     typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(source ?? "")

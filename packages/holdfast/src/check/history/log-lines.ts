@@ -27,6 +27,7 @@ export async function* readLogLines(
   const problems = new LineProblems(source);
   let index = 0;
   let belowForeign = false;
+  const timeNsOf = timesOfLines();
   for await (const { first, lines } of textLines(chunks)) {
     const batch: EventBatch = { events: [], lines: [] };
     for (let i = 0; i < lines.length; i++) {
@@ -38,7 +39,7 @@ export async function* readLogLines(
         if (belowForeign) continue;
       }
       belowForeign = false;
-      const event = eventOfText(said, index, line);
+      const event = eventOfText(said, index, timeNsOf(line) ?? index);
       if (Array.isArray(event)) {
         problems.add(first + i, event);
         continue;
@@ -56,7 +57,7 @@ export function isLogLine(line: string): boolean {
   return prefix.test(line) || operation.test(line) || (foreign.test(line) && timestamp.test(line));
 }
 
-function eventOfText(said: string, index: number, line: string): HistoryEvent | string[] {
+function eventOfText(said: string, index: number, timeNs: number): HistoryEvent | string[] {
   const [head, process = "", type, f] = operation.exec(said) ?? [];
   if (head === undefined)
     return [`expected PROCESS :TYPE :FUNCTION VALUE, such as "3 :invoke :cas [1 2]", got ${excerpt(said)}`];
@@ -75,7 +76,7 @@ function eventOfText(said: string, index: number, line: string): HistoryEvent | 
       type,
       f,
       value,
-      timeNs: timeNsOf(line) ?? index,
+      timeNs,
       ...(error === "" ? {} : { error: wholeForm(error) }),
     },
     index,
@@ -93,20 +94,20 @@ function wholeForm(text: string): unknown {
   }
 }
 
-/** Nanoseconds since 1970 of the line's own timestamp, all taken as one time zone. */
-function timeNsOf(line: string): number | undefined {
-  const match = timestamp.exec(line);
-  if (!match) return undefined;
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const seconds = ((daysSince1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-  return seconds * 1e9 + Number((match[7] ?? "").padEnd(9, "0"));
+/**
+ * Nanoseconds from the first second that a line was stamped with, all taken as one time zone: since 1970 they would
+ * be more than a double holds exactly.
+ */
+function timesOfLines(): (line: string) => number | undefined {
+  let firstSeconds: number | undefined;
+  return (line) => {
+    const match = timestamp.exec(line);
+    if (!match) return undefined;
+    const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number);
+    const seconds = ((daysSince1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    firstSeconds ??= seconds;
+    return (seconds - firstSeconds) * 1e9 + Number((match[7] ?? "").padEnd(9, "0"));
+  };
 }
 
 /** @see H. Hinnant, "chrono-Compatible Low-Level Date Algorithms": days from civil */

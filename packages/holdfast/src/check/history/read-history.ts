@@ -44,21 +44,26 @@ export async function readOperations(
   return pairing.end(nameOf(source, options));
 }
 
+/** So much of a file shows its format, whatever the pieces in which it comes. */
+const recognisableChars = 1_024;
+
 async function* eventBatches(source: HistorySource, options: ReadHistoryOptions): AsyncGenerator<EventBatch> {
   const name = nameOf(source, options);
   const chunks = textChunks(source);
-  const begin: string[] = [];
+  let begin = "";
   let format = options.format;
-  while (format === undefined) {
-    const { value, done } = await chunks.next();
-    if (done) {
-      throw new HistoryUnreadableError(name, [{ line: 1, problem: "there is no operation in it" }]);
+  if (format === undefined) {
+    while (begin.trimStart().length < recognisableChars) {
+      const { value, done } = await chunks.next();
+      if (done) break;
+      begin += value;
     }
-    begin.push(value);
-    format = recogniseFormat(begin.join(""), name);
+    format = recogniseFormat(begin, name);
+    if (format === undefined)
+      throw new HistoryUnreadableError(name, [{ line: 1, problem: "there is no operation in it" }]);
   }
   async function* all() {
-    yield* begin;
+    yield begin;
     yield* chunks;
   }
   let events = 0;

@@ -156,7 +156,7 @@ class Search {
       }
       this.#meet(entry - n);
       entry = this.#backtrack();
-      if (entry === head) return "illegal";
+      if (entry === head && this.#left > 0) return "illegal";
     }
     return "ok";
   }

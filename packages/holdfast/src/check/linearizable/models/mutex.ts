@@ -50,12 +50,12 @@ export const fencedMutexModel: Model<Fence> = {
     if (f === "release") return state;
     if (f === "acquire") {
       const token = tokenOf(output);
-      // Unknown: nobody knows its token, so nobody can use it, and the next one is higher still.
+      // Unknown: nobody knows its token, and the next one only has to be higher still.
       if (token === undefined) return state;
       return token > state.given ? { given: token, seen: state.seen } : illegal;
     }
     const token = tokenOf(input) ?? Number.NEGATIVE_INFINITY;
-    if (token >= state.seen && token <= state.given) return { given: state.given, seen: token };
+    if (token >= state.seen) return { given: state.given, seen: token };
     return outcome === "ok" ? illegal : state;
   },
   key: ({ given, seen }) => `${given} ${seen}`,
