@@ -10,6 +10,7 @@ import { type FaultRoundsOptions, faultRounds, type RoundFault } from "./fault-r
 import { published } from "./published.ts";
 import { registers } from "./registers.ts";
 import { type RecordedRun, type RunRecordedOptions, runRecorded } from "./run-recorded.ts";
+import { sessions } from "./sessions.ts";
 import type { Target } from "./target.ts";
 import type { Workload } from "./workload.ts";
 
@@ -37,6 +38,7 @@ const busBoundMs = 200;
 /** What each promise says, and who tries to break it. */
 const promises: Readonly<Record<string, () => Workload>> = {
   "strong reads, writes and compare-and-set of one key are linearizable": () => registers(),
+  "a session reads its writes, and goes back behind nothing that it has seen": () => sessions(),
   "what was invalidated is not answered by any process after the bound": () => cached({ busBoundMs }),
   "acknowledged messages have their effect once, and in order for each key": () => published(),
 };

@@ -7,6 +7,7 @@ import { lag } from "./postgres-faults.ts";
 import { published } from "./published.ts";
 import { registers } from "./registers.ts";
 import { type RecordedRun, runRecorded } from "./run-recorded.ts";
+import { sessions } from "./sessions.ts";
 import { postgresTarget, type Target } from "./target.ts";
 
 let postgres: TestPostgres;
@@ -26,6 +27,17 @@ test("reads of a replica that lags are not linearizable", async () => {
   });
   expect(run.verdict).toBe("illegal");
   expect(run.results[0]?.witnesses[0]?.anomaly).toBe("nonlinearizable");
+});
+
+test("a session that reads any replica loses its own writes", async () => {
+  const run = await runRecorded({
+    workload: sessions({ level: "eventual" }),
+    target,
+    seed: 1,
+    faults: faultRounds({ faults: [lag(postgres, 0, 0)] }),
+  });
+  expect(run.verdict).toBe("illegal");
+  expect(run.results[0]?.witnesses[0]?.anomaly).toBe("read-your-writes");
 });
 
 test("a write that forgets to invalidate leaves old answers behind", async () => {

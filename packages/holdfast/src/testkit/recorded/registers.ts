@@ -3,10 +3,10 @@
  * linearizable.
  */
 import { sql } from "kysely";
-import { casRegisterModel, linearizableChecker } from "../../check/index.ts";
 import { type Random, randomInt } from "../../clock/index.ts";
 import { database, type ReadLevel, system } from "../../parts/index.ts";
 import {
+  checkersNamed,
   type PlannedOperation,
   type RecordedChecker,
   RefusedError,
@@ -32,7 +32,7 @@ export interface RegistersOptions {
 
 export function registers(options: RegistersOptions = {}): Workload {
   const {
-    checkers = [linearizableChecker(casRegisterModel())],
+    checkers = checkersNamed("cas-register"),
     keys = 3,
     operationsPerKey = 120,
     level = "strong",

@@ -5,19 +5,29 @@
 import { sql } from "kysely";
 import { type Random, randomInt } from "../../clock/index.ts";
 import { database, type ReadLevel, system } from "../../parts/index.ts";
-import { type PlannedOperation, type RecordedChecker, UniqueValues, type Workload } from "./workload.ts";
+import {
+  checkersNamed,
+  type PlannedOperation,
+  type RecordedChecker,
+  UniqueValues,
+  type Workload,
+} from "./workload.ts";
 
 interface Tables {
   note: { key: string; value: number };
 }
 
 export interface SessionsOptions {
-  readonly checkers: readonly RecordedChecker[];
+  /** Default: the four session guarantees. */
+  readonly checkers?: readonly RecordedChecker[];
   /** Default `session`. `eventual` promises none of the session guarantees. */
   readonly level?: ReadLevel;
 }
 
-export function sessions({ checkers, level = "session" }: SessionsOptions): Workload {
+const guarantees = ["read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads"];
+
+export function sessions(options: SessionsOptions = {}): Workload {
+  const { checkers = checkersNamed(...guarantees), level = "session" } = options;
   const db = database<Tables>("notes", { shards: { count: 4 } });
   const values = new UniqueValues();
   return {

@@ -3,7 +3,7 @@
  *
  * It works through the handles of a system of its own, so it runs on every engine that these can be bound to.
  */
-import type { Checker, CheckResult, Operation } from "../../check/index.ts";
+import { type Checker, type CheckResult, findChecker, type Operation } from "../../check/index.ts";
 import type { Random } from "../../clock/index.ts";
 import type { System } from "../../parts/index.ts";
 
@@ -57,6 +57,16 @@ export interface Workload {
 export type RecordedChecker = Pick<Checker, "name"> & {
   check(operations: readonly Operation[]): CheckResult;
 };
+
+/** Checkers of `holdfast/check`, by their names. */
+export function checkersNamed(...names: readonly string[]): readonly Checker[] {
+  return names.map((name) => {
+    const checker = findChecker(name);
+    if (!checker)
+      throw new RangeError(`there is no checker ${name}: holdfast check --model lists what there is`);
+    return checker;
+  });
+}
 
 /** An operation that was not done, and that is no failure of the system: a compare-and-set that did not match. */
 export class RefusedError extends Error {}
