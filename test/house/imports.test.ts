@@ -14,6 +14,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   edge: ["parts", "resilience", "placement", "call", "clock"],
   load: ["call", "clock"],
   check: ["clock"],
+  record: ["check", "call", "clock"],
   runtime: ["engines", "edge", "load", "observe", "parts", "resilience", "placement", "call", "clock"],
   cli: ["runtime", "load", "check", "observe", "parts", "call", "clock"],
   testkit: ["engines", "parts", "placement", "call", "clock"],
