@@ -3,7 +3,7 @@
  * operation may still be under way: the client goes on under a new one.
  */
 import { outcomeOf } from "../call/index.ts";
-import type { Recorder } from "./recorder.ts";
+import type { HistoryEvent } from "../check/history/event.ts";
 
 export interface RecordedOperation {
   /** What is done, such as `read`, `write`, `cas`, `txn`. */
@@ -14,12 +14,18 @@ export interface RecordedOperation {
   readonly key?: unknown;
 }
 
+/** What a client writes to. */
+export interface EventRecord {
+  newProcess(): number;
+  record(event: Pick<HistoryEvent, "type" | "process" | "f" | "value" | "key" | "error">): void;
+}
+
 export class RecordedClient {
-  readonly #recorder: Recorder;
+  readonly #recorder: EventRecord;
   #process: number;
   #open: RecordedOperation | undefined;
 
-  constructor(recorder: Recorder) {
+  constructor(recorder: EventRecord) {
     this.#recorder = recorder;
     this.#process = recorder.newProcess();
   }

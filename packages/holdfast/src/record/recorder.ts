@@ -11,7 +11,7 @@ import { HoldfastError } from "../call/index.ts";
 import type { EventType, HistoryEvent } from "../check/history/event.ts";
 import { formatEvent } from "../check/history/write-history.ts";
 import { type Clock, hostMonotonicNs, systemClock, type Timer } from "../clock/index.ts";
-import { RecordedClient } from "./client.ts";
+import { type EventRecord, RecordedClient } from "./client.ts";
 
 export interface RecorderOptions {
   /** File that is written. It must not exist yet: two recordings in one would use the same process numbers. */
@@ -33,7 +33,7 @@ export const recorderDefaults = { invocations: "each", flushMs: 100 } as const;
 
 const bufferCharsMax = 64 << 10;
 
-export class Recorder {
+export class Recorder implements EventRecord {
   readonly file: string;
   readonly #descriptor: number;
   readonly #eachInvocation: boolean;
