@@ -15,9 +15,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   load: ["call", "clock"],
   check: ["clock"],
   faults: ["call", "clock"],
+  record: ["check", "call", "clock"],
   runtime: ["engines", "edge", "load", "observe", "parts", "resilience", "placement", "call", "clock"],
   cli: ["runtime", "load", "check", "observe", "parts", "call", "clock"],
-  testkit: ["runtime", "engines", "check", "faults", "parts", "placement", "call", "clock"],
+  testkit: ["runtime", "engines", "record", "check", "faults", "parts", "placement", "call", "clock"],
 };
 
 const files = readSource();

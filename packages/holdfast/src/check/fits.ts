@@ -5,6 +5,12 @@ import { HistoryUnreadableError } from "./history/history-error.ts";
 
 /** @throws {HistoryUnreadableError} with each kind of operation that the model does not know */
 export function refuseMisfits(checker: Checker, operations: readonly Operation[], source: string): void {
+  if (checker.functions.length > 0) refuseUnknownFunctions(checker, operations, source);
+  const problems = checker.problems?.(operations) ?? [];
+  if (problems.length > 0) throw new HistoryUnreadableError(source, problems);
+}
+
+function refuseUnknownFunctions(checker: Checker, operations: readonly Operation[], source: string): void {
   const unknown = new Map<string, Operation>();
   for (const operation of operations) {
     if (!checker.functions.includes(operation.f) && !unknown.has(operation.f))

@@ -5,12 +5,14 @@ import { sessionCheckers } from "./causal/session-guarantees.ts";
 import type { Checker } from "./checker.ts";
 import { linearizableCheckers } from "./linearizable/checkers.ts";
 import { sequentialCheckers } from "./sequential/check-sequential.ts";
+import { transactionCheckers } from "./transactions/check-transactions.ts";
 
 export const checkers: readonly Checker[] = [
   ...linearizableCheckers,
   ...sequentialCheckers,
   ...causalCheckers,
   ...sessionCheckers,
+  ...transactionCheckers,
 ];
 
 export function findChecker(name: string): Checker | undefined {

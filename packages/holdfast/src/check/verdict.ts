@@ -14,6 +14,20 @@ export interface CheckResult {
   readonly witnesses: readonly Witness[];
   /** Operations judged. */
   readonly operations: number;
+  /** Of transactions: what was found, and which consistency models that rules out. */
+  readonly consistency?: ConsistencyFound;
+}
+
+export interface ConsistencyFound {
+  readonly asked: string;
+  /** How often each anomaly was found, those that the model allows as well; circles are counted once a kind. */
+  readonly anomalies: Readonly<Record<string, number>>;
+  /** The weakest models that the history breaks. */
+  readonly not: readonly string[];
+  /** Stronger ones, broken with them. */
+  readonly alsoNot: readonly string[];
+  /** The strongest models that it may still satisfy, as far as was looked. */
+  readonly atMost: readonly string[];
 }
 
 /** A contradiction that a person can follow. Rendered as words, JSON, and an HTML timeline. */

@@ -42,7 +42,7 @@ export function checkLinearizable(
 }
 
 /** The operations of each object, without those that failed; the objects with the fewest first. */
-function partitions(model: AnyModel, operations: readonly Operation[]): Operation[][] {
+function partitions(model: AnyModel, operations: readonly Operation[]): (readonly Operation[])[] {
   const parts = new Map<unknown, Operation[]>();
   for (const operation of operations) {
     if (operation.outcome === "fail") continue;
@@ -51,5 +51,7 @@ function partitions(model: AnyModel, operations: readonly Operation[]): Operatio
     if (part) part.push(operation);
     else parts.set(name, [operation]);
   }
-  return [...parts.values()].sort((a, b) => a.length - b.length);
+  return [...parts.values()]
+    .map((part) => model.relevant?.(part) ?? part)
+    .sort((a, b) => a.length - b.length);
 }

@@ -24,6 +24,11 @@ export interface Model<State> {
   partition?(operation: Operation): unknown;
   /** Whether it never changes the state, whatever the state is: such a one is never worth waiting with. */
   observes?(operation: Operation): boolean;
+  /**
+   * Of operations on one object, those that can make a difference: leaves out ones of unknown outcome whose effect
+   * nobody saw, which may as well not have happened. Saves time only.
+   */
+  relevant?(operations: readonly Operation[]): readonly Operation[];
   /** Whether `step` looks at the operation's process. Default false: who asks makes no difference. */
   readonly byProcess?: boolean;
   /** Such as `write 3`. Default: made of `f`, input and output. */

@@ -2,9 +2,10 @@
  * The search for a linearisation of operations on one object: depth first, never the same configuration twice.
  *
  * Operations that ended well must take effect before their end. Those of unknown outcome may take effect at any
- * time after their invocation, or never; they are tried only when nothing else can go on. Two rules keep the
- * search small without changing its answer: an operation that only observes takes effect as soon as it can, and
- * of unknown ones that ask for the same the earliest goes first.
+ * time after their invocation, or never; they are tried only when nothing else can go on. Three rules keep the
+ * search small without changing its answer: an operation that only observes takes effect as soon as it can; of
+ * unknown ones that ask for the same the earliest goes first; and one whose effect makes no difference to what comes
+ * right after it may as well come later, or never.
  *
  * @see J. Wing and C. Gong, "Testing and verifying concurrent objects", 1993
  * @see G. Lowe, "Testing for linearizability", 2017, for the memo and the list
@@ -185,7 +186,9 @@ class Search {
     const before = this.#table.states[this.#state];
     const after = this.#model.step(before, this.#required[entry] as Operation);
     if (after === illegal) return false;
-    this.#push(entry, after === before ? this.#state : this.#table.number(after), 0);
+    const number = after === before ? this.#state : this.#table.number(after);
+    if (this.#lastWasUseless(this.#required[entry] as Operation, number)) return false;
+    this.#push(entry, number, 0);
     return this.#isNew();
   }
 
@@ -204,11 +207,19 @@ class Search {
       if (after === illegal || after === before) continue;
       const number = this.#table.number(after);
       // Without an effect it may as well not have happened.
-      if (number === this.#state) continue;
+      if (number === this.#state || this.#lastWasUseless(operation, number)) continue;
       this.#push(n + j, number, 0);
       if (this.#isNew()) return true;
     }
     return false;
+  }
+
+  /** Whether the last one was of unknown outcome, and `operation` leads to the same state without it. */
+  #lastWasUseless(operation: Operation, after: number): boolean {
+    const top = this.#depth - 1;
+    if (top < 0 || (this.#stack[top] as number) < this.#required.length) return false;
+    const without = this.#model.step(this.#table.states[this.#stateBefore[top] as number], operation);
+    return without !== illegal && this.#table.number(without) === after;
   }
 
   /** Whether what was pushed last leads to a configuration that is new; otherwise it is popped. */

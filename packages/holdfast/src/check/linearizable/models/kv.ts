@@ -2,6 +2,7 @@
 import { identity, sameValue } from "../../equality.ts";
 import type { Operation } from "../../history/event.ts";
 import { illegal, type Model } from "../model.ts";
+import { withoutUnseen } from "./relevant.ts";
 
 export const kvModel: Model<unknown> = {
   name: "kv",
@@ -29,6 +30,19 @@ export const kvModel: Model<unknown> = {
   },
   key: identity,
   observes: ({ f }) => f === "get" || f === "read",
+  relevant(operations) {
+    if (operations.some(({ f }) => f === "cas")) return operations;
+    const seen = new Set<unknown>();
+    for (const { f, output, outcome } of operations)
+      if (outcome === "ok" && (f === "get" || f === "read")) seen.add(identity(output));
+    // Whatever is appended to, or put before something is appended, stays a part of the text.
+    const texts = operations.some(({ f }) => f === "append") ? [...seen].map(String) : [];
+    return withoutUnseen(
+      operations,
+      ({ f, input }) =>
+        f !== "delete" && !seen.has(identity(input)) && !texts.some((text) => text.includes(String(input))),
+    );
+  },
 };
 
 /** Stores answer for a key that they do not have with nothing, or with an empty text; both are recorded as seen. */

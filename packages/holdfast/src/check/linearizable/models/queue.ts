@@ -2,12 +2,21 @@
 import { identity, shownValue } from "../../equality.ts";
 import type { Operation } from "../../history/event.ts";
 import { illegal, type Model } from "../model.ts";
+import { withoutUnseen } from "./relevant.ts";
 
 type Items = readonly unknown[];
 
 const describe = ({ f, input, output, outcome }: Operation): string => {
   if (f === "enqueue") return `enqueue ${shownValue(input)}`;
   return outcome === "ok" ? `dequeue -> ${isEmpty(output) ? "empty" : shownValue(output)}` : "dequeue";
+};
+
+/** What was put in and never taken out is in nobody's way, if it may as well not have been put in. */
+const relevant = (operations: readonly Operation[]): readonly Operation[] => {
+  const taken = new Set<unknown>();
+  for (const { f, output, outcome } of operations)
+    if (f === "dequeue" && outcome === "ok") taken.add(identity(output));
+  return withoutUnseen(operations, ({ f, input }) => f === "enqueue" && !taken.has(identity(input)));
 };
 
 export const queueModel: Model<Items> = {
@@ -22,6 +31,7 @@ export const queueModel: Model<Items> = {
     return state.length > 0 && identity(state[0]) === identity(output) ? state.slice(1) : illegal;
   },
   key: (state) => identity(state),
+  relevant,
   describe,
   show: (state) => `[${state.map(shownValue).join(" ")}]`,
 };
@@ -55,6 +65,7 @@ export const unorderedQueueModel: Model<Bag> = {
       .map(([item, count]) => `${typeof item}${String(item)}\u0002${count}`)
       .sort()
       .join("\u0001")}`,
+  relevant,
   describe,
   show: ({ counts, taken }) =>
     `{${[...counts].map(([item, count]) => `${shownValue(item)}${count > 1 ? ` x${count}` : ""}`).join(" ")}}${taken > 0 ? ` less ${taken} taken by someone` : ""}`,

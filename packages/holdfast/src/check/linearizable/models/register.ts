@@ -2,6 +2,7 @@
 import { identity, sameValue } from "../../equality.ts";
 import type { Operation } from "../../history/event.ts";
 import { illegal, type Model } from "../model.ts";
+import { withoutUnseen } from "./relevant.ts";
 
 /** @param initial the value before the first write */
 export function registerModel(initial: unknown = null): Model<unknown> {
@@ -13,6 +14,15 @@ export function registerModel(initial: unknown = null): Model<unknown> {
     step: stepRegister,
     key: identity,
     observes: ({ f }) => f === "read",
+    relevant(operations) {
+      const seen = new Set<unknown>();
+      for (const { f, input, output, outcome } of operations) {
+        if (f === "read" && outcome === "ok") seen.add(identity(output));
+        if (f === "cas") seen.add(identity((input as [unknown, unknown])[0]));
+      }
+      const made = ({ f, input }: Operation) => (f === "cas" ? (input as [unknown, unknown])[1] : input);
+      return withoutUnseen(operations, (operation) => !seen.has(identity(made(operation))));
+    },
   };
 }
 

@@ -2,6 +2,7 @@
 import { identity, shownValue } from "../../equality.ts";
 import type { Operation } from "../../history/event.ts";
 import { illegal, type Model } from "../model.ts";
+import { withoutUnseen } from "./relevant.ts";
 
 type Elements = ReadonlyMap<unknown, unknown>;
 
@@ -36,6 +37,15 @@ export const setModel: Model<Elements> = {
       .sort()
       .join("\u0001"),
   observes: ({ f }) => f === "contains" || f === "read",
+  relevant(operations) {
+    const seen = new Set<unknown>();
+    for (const { f, input, output, outcome } of operations) {
+      if (outcome !== "ok") continue;
+      if (f === "contains" && output === true) seen.add(identity(input));
+      if (f === "read" && Array.isArray(output)) for (const element of output) seen.add(identity(element));
+    }
+    return withoutUnseen(operations, ({ f, input }) => f === "add" && !seen.has(identity(input)));
+  },
   describe: ({ f, input, output, outcome }) => {
     if (outcome !== "ok" || f === "add" || f === "remove") return `${f} ${shownValue(input)}`;
     return f === "contains"
