@@ -2,6 +2,7 @@
 export { findChromium } from "./chromium.ts";
 export { findProgram, type SystemProgram } from "./debian.ts";
 export { type EtcdMember, startTestEtcd, type TestEtcd, type TestEtcdOptions } from "./etcd.ts";
+export { type TestFaultTargetOptions, testFaultTarget } from "./fault-target.ts";
 export { type NatsMember, startTestNats, type TestNats, type TestNatsOptions } from "./nats.ts";
 export { freePort } from "./ports.ts";
 export {
@@ -10,6 +11,7 @@ export {
   type TestPostgres,
   type TestPostgresOptions,
 } from "./postgres.ts";
+export { type PostgresFaultTarget, postgresFaultTarget } from "./postgres-fault-target.ts";
 export type { PostgresMember } from "./postgres-member.ts";
 export { type AppendsOptions, appends } from "./recorded/appends.ts";
 export { boundedStaleness } from "./recorded/bounded-staleness.ts";
@@ -19,7 +21,6 @@ export { type PublishedOptions, published } from "./recorded/published.ts";
 export { type RegistersOptions, registers } from "./recorded/registers.ts";
 export {
   type FaultSeen,
-  type RecordedFaults,
   type RecordedRun,
   type RunRecordedOptions,
   runRecorded,
@@ -32,6 +33,7 @@ export {
   type Target,
 } from "./recorded/target.ts";
 export {
+  checkersNamed,
   type PlannedOperation,
   type RecordedChecker,
   RefusedError,

@@ -7,7 +7,13 @@
 import { sql } from "kysely";
 import { type Random, randomInt } from "../../clock/index.ts";
 import { database, system } from "../../parts/index.ts";
-import { type PlannedOperation, type RecordedChecker, UniqueValues, type Workload } from "./workload.ts";
+import {
+  checkersNamed,
+  type PlannedOperation,
+  type RecordedChecker,
+  UniqueValues,
+  type Workload,
+} from "./workload.ts";
 
 interface Tables {
   list: { key: number; elements: number[] };
@@ -16,10 +22,17 @@ interface Tables {
 /** `["append", list, element]` or `["r", list, elements]`, as Elle has them. */
 type MicroOperation = readonly ["append", number, number] | readonly ["r", number, readonly number[] | null];
 
+const promised = {
+  "read committed": "read-committed",
+  "repeatable read": "snapshot-isolation",
+  serializable: "serializable",
+} as const;
+
 export interface AppendsOptions {
-  readonly checkers: readonly RecordedChecker[];
-  /** Of the transactions. `read committed` is what `write` gives by itself. */
-  readonly isolation: "read committed" | "repeatable read" | "serializable";
+  /** Default: what the isolation level promises. Repeatable read is snapshot isolation in Postgres. */
+  readonly checkers?: readonly RecordedChecker[];
+  /** Of the transactions. Default `read committed`, which is what `write` gives by itself. */
+  readonly isolation?: keyof typeof promised;
   /** Groups of lists; a transaction stays in one, as it has to stay in one shard. Default 2. */
   readonly groups?: number;
   /** Lists of a group that are used at the same time. Default 3. */
@@ -28,8 +41,9 @@ export interface AppendsOptions {
   readonly transactionsPerRound?: number;
 }
 
-export function appends(options: AppendsOptions): Workload {
-  const { checkers, isolation, groups = 2, lists = 3, transactionsPerRound = 60 } = options;
+export function appends(options: AppendsOptions = {}): Workload {
+  const { isolation = "read committed", groups = 2, lists = 3, transactionsPerRound = 60 } = options;
+  const { checkers = checkersNamed(promised[isolation]) } = options;
   const db = database<Tables>("lists", { shards: { count: 4 } });
   const elements = new UniqueValues();
   let planned = 0;

@@ -1,26 +1,23 @@
 import { expect, test } from "vitest";
-import { pairEvents } from "../../check/index.ts";
+import { type HistoryEvent, pairEvents } from "../../check/index.ts";
 import { deliveredOnceInOrder } from "./delivered-once.ts";
-import { Recorder } from "./recorder.ts";
 
 type Published = readonly [number: number, end: "ok" | "fail" | "info"];
 
 /** One client publishes to key `k`, one message after the other; then `delivered` is read. */
 function judged(published: readonly Published[], delivered: readonly number[] | undefined) {
-  const recorder = new Recorder();
-  let process = recorder.newProcess();
-  for (const [number, end] of published) {
-    recorder.invoke(process, { f: "publish", key: "k", value: number })(end, number);
-    if (end === "info") process = recorder.newProcess();
-  }
+  const events: HistoryEvent[] = [];
+  const add = (event: Omit<HistoryEvent, "index" | "timeNs">) =>
+    events.push({ index: events.length, timeNs: events.length, ...event });
+  published.forEach(([value, type], process) => {
+    for (const kind of ["invoke", type] as const) add({ type: kind, process, f: "publish", key: "k", value });
+  });
   if (delivered) {
-    const read = recorder.invoke(process, { f: "read", value: null });
-    read(
-      "ok",
-      delivered.map((number) => ["k", number]),
-    );
+    const process = published.length;
+    add({ type: "invoke", process, f: "read", value: null });
+    add({ type: "ok", process, f: "read", value: delivered.map((number) => ["k", number]) });
   }
-  const { verdict, witnesses } = deliveredOnceInOrder.check(pairEvents(recorder.events).operations);
+  const { verdict, witnesses } = deliveredOnceInOrder.check(pairEvents(events).operations);
   return [verdict, ...witnesses.map(({ anomaly }) => anomaly)];
 }
 

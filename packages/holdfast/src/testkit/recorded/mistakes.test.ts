@@ -1,29 +1,41 @@
 /** Mistakes that were made on purpose: a harness that cannot say no proves nothing. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { systemClock } from "../../clock/index.ts";
+import { type FaultRun, faultRun } from "../../faults/index.ts";
 import { startTestPostgres, type TestPostgres } from "../postgres.ts";
+import { type PostgresFaultTarget, postgresFaultTarget } from "../postgres-fault-target.ts";
+import { appends } from "./appends.ts";
 import { cached } from "./cached.ts";
-import { faultRounds } from "./fault-rounds.ts";
-import { lag } from "./postgres-faults.ts";
 import { published } from "./published.ts";
 import { registers } from "./registers.ts";
 import { type RecordedRun, runRecorded } from "./run-recorded.ts";
 import { sessions } from "./sessions.ts";
 import { postgresTarget, type Target } from "./target.ts";
+import { checkersNamed } from "./workload.ts";
 
 let postgres: TestPostgres;
 let target: Target;
+let faulty: PostgresFaultTarget;
+let lagging: FaultRun;
 beforeAll(async () => {
-  postgres = await startTestPostgres({ replicas: 1 });
+  postgres = await startTestPostgres({ replicas: 1, settings: { deadlock_timeout: "50ms" } });
   target = postgresTarget({ postgres });
+  faulty = await postgresFaultTarget(postgres);
+  const lag = { fault: { kind: "replica-lag" }, on: { role: "replica" }, atMs: 200, forMs: 500 } as const;
+  lagging = faultRun({ plan: { lastsMs: 1_000, steps: [lag] }, target: faulty.target, clock: systemClock });
 });
-afterAll(() => postgres?.stop());
+afterAll(async () => {
+  await faulty?.close();
+  await postgres?.stop();
+});
 
 test("reads of a replica that lags are not linearizable", async () => {
   const run = await runRecorded({
     workload: registers({ level: "eventual" }),
     target,
     seed: 1,
-    faults: faultRounds({ faults: [lag(postgres, 0, 0)] }),
+    operations: 40,
+    faults: lagging,
   });
   expect(run.verdict).toBe("illegal");
   expect(run.results[0]?.witnesses[0]?.anomaly).toBe("nonlinearizable");
@@ -34,10 +46,17 @@ test("a session that reads any replica loses its own writes", async () => {
     workload: sessions({ level: "eventual" }),
     target,
     seed: 1,
-    faults: faultRounds({ faults: [lag(postgres, 0, 0)] }),
+    operations: 40,
+    faults: lagging,
   });
   expect(run.verdict).toBe("illegal");
   expect(run.results[0]?.witnesses[0]?.anomaly).toBe("read-your-writes");
+});
+
+test("transactions that only read what is committed are not serializable", async () => {
+  const workload = appends({ isolation: "read committed", checkers: checkersNamed("serializable") });
+  const run = await runRecorded({ workload, target, seed: 1, pauseMs: 0, operations: 50 });
+  expect(run.verdict).toBe("illegal");
 });
 
 test("a write that forgets to invalidate leaves old answers behind", async () => {

@@ -6,7 +6,7 @@
  */
 import { Call, HoldfastError, inCall, outcomeOf, Session } from "../../call/index.ts";
 import { type Clock, type Random, randomInt } from "../../clock/index.ts";
-import type { Recorder } from "./recorder.ts";
+import type { RecordedClient, Recorder } from "../../record/index.ts";
 import { type PlannedOperation, RefusedError, type Workload, type WorkloadClient } from "./workload.ts";
 
 export interface ClientsOptions {
@@ -34,7 +34,7 @@ export class Client implements WorkloadClient {
   succeeded = 0;
   readonly #options: ClientsOptions;
   readonly #random: Random;
-  #process: number;
+  readonly #recorded: RecordedClient;
   #session = new Session();
 
   constructor(options: ClientsOptions, number: number) {
@@ -42,7 +42,7 @@ export class Client implements WorkloadClient {
     this.number = number;
     this.clients = options.clients;
     this.#random = options.randomOf(number);
-    this.#process = options.recorder.newProcess();
+    this.#recorded = options.recorder.client();
   }
 
   /** Acts until told to stop. */
@@ -56,30 +56,29 @@ export class Client implements WorkloadClient {
 
   /** @returns whether it succeeded */
   async perform(operation: PlannedOperation): Promise<boolean> {
-    const { workload, recorder, clock, operationMs, inside } = this.#options;
+    const { workload, clock, operationMs, inside } = this.#options;
+    const recorded = this.#recorded;
     this.begun++;
-    const end = recorder.invoke(this.#process, operation);
     const session = workload.sessionless ? new Session() : this.#session;
     using call = new Call(clock, { timeoutMs: operationMs, session });
+    recorded.invoke(operation.f, operation.value, operation.key);
     try {
-      const value = await inside(() => inCall(call, () => workload.perform(operation, this)));
-      end("ok", value);
+      recorded.ok(await inside(() => inCall(call, () => workload.perform(operation, this))));
       this.succeeded++;
       return true;
     } catch (error) {
       if (error instanceof RefusedError) {
         // The system answered; it is the workload that wanted something else.
-        end("fail", operation.value, error.message);
+        recorded.fail(error.message);
         this.succeeded++;
         return true;
       }
       const changesNothing = workload.reads.includes(operation.f);
       if (changesNothing || outcomeOf(error) === "not-applied") {
-        end("fail", operation.value, inWords(error));
+        recorded.fail(inWords(error));
         return false;
       }
-      end("info", operation.value, inWords(error));
-      this.#process = recorder.newProcess();
+      recorded.info(inWords(error)); // and goes on as another process
       this.#session = new Session();
       return false;
     }

@@ -1,6 +1,7 @@
 /**
  * Runs a workload on real servers, with or without faults, records what its clients saw, and has it judged.
  *
+ *   const faults = faultRun({ plan, target: faultTarget, clock: systemClock });
  *   const run = await runRecorded({ workload, target: postgresTarget({ postgres }), seed: 7, faults });
  *   expect(run.problems).toEqual([]);
  *
@@ -8,15 +9,16 @@
  * and liveness is at stake: each client has to succeed again within a bound. A run is sound when every checker
  * says ok, every fault was seen to work and to be gone, and every client came back. `unknown` is no ok.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CheckResult, HistoryEvent } from "../../check/index.ts";
-import { formatEvent, pairEvents } from "../../check/index.ts";
+import { pairEvents, readHistory } from "../../check/index.ts";
 import { seededRandom, systemClock } from "../../clock/index.ts";
+import type { FaultRun } from "../../faults/index.ts";
 import { inWorld } from "../../parts/index.ts";
+import { Recorder } from "../../record/index.ts";
 import { until } from "../wait.ts";
-import { Recorder } from "./recorder.ts";
 import { Client, type ClientsOptions } from "./run-clients.ts";
 import type { OpenTarget, Target } from "./target.ts";
 import type { Workload } from "./workload.ts";
@@ -26,7 +28,8 @@ export interface RunRecordedOptions {
   readonly target: Target;
   /** Of the plans of all clients, and of faults that are drawn. A run with the same seed plans the same. */
   readonly seed: number;
-  readonly faults?: RecordedFaults;
+  /** What goes wrong meanwhile: `faultRun` of `holdfast/faults`. */
+  readonly faults?: FaultRun;
   /** Default 5. */
   readonly clients?: number;
   /** Processes of the system that the clients are spread over. Default 1. */
@@ -43,19 +46,8 @@ export interface RunRecordedOptions {
   readonly historyDir?: string;
 }
 
-/** Faults for a run: a schedule of `holdfast/faults`, or anything else that undoes what it does. */
-export interface RecordedFaults {
-  /** Resolves when all has been done and undone. `note` puts a fault into the history. */
-  run(note: (f: string, value: unknown) => void, seed: number): Promise<readonly FaultSeen[]>;
-}
-
 /** A fault that counts: its effect was seen, and so was its end. */
-export interface FaultSeen {
-  readonly fault: string;
-  /** What the probe saw, in words; absent when it saw nothing. */
-  readonly effect?: string;
-  readonly undone: boolean;
-}
+export type FaultSeen = Awaited<ReturnType<FaultRun["run"]>>[number];
 
 export interface RecordedRun {
   readonly seed: number;
@@ -85,10 +77,10 @@ export async function runRecorded(options: RunRecordedOptions): Promise<Recorded
   const { workload, target, processes = defaults.processes } = options;
   const opened = await target.open(workload.system, processes);
   try {
-    const recorder = new Recorder();
+    const recorder = new Recorder({ file: await newFile(options) });
     await inWorld(opened.worlds[0], () => workload.prepare());
-    const { faults, stuck } = await act(options, opened, recorder);
-    return await judge(options, recorder, faults, stuck);
+    const { faults, stuck } = await act(options, opened, recorder).finally(() => recorder.close());
+    return await judge(options, recorder.file, faults, stuck);
   } finally {
     await opened.close();
   }
@@ -124,8 +116,10 @@ async function act(options: RunRecordedOptions, opened: OpenTarget, recorder: Re
   const stuck: string[] = [];
   let faults: readonly FaultSeen[] = [];
   try {
-    faults = (await options.faults?.run((f, value) => recorder.fault(f, value), seed)) ?? [];
-    recorder.fault("healed", null);
+    const note = (f: string, value: unknown) =>
+      recorder.record({ type: "info", process: "nemesis", f, value });
+    faults = (await options.faults?.run(note, seed)) ?? [];
+    note("healed", null);
     const before = clients.map((client) => client.succeeded);
     const cameBack = (client: Client) => client.succeeded > (before[client.number] ?? 0);
     await until(() => failed !== undefined || clients.every(cameBack), { timeoutMs: healMs }).catch(() => {
@@ -144,7 +138,9 @@ async function act(options: RunRecordedOptions, opened: OpenTarget, recorder: Re
     await acting;
   }
   if (failed !== undefined) throw failed;
-  const last = new Client({ ...env, inside: (run) => inWorld(opened.worlds[0], run) }, count);
+  // What is asked at the end may have to wait until everything has arrived.
+  const patient = { ...env, operationMs: Math.max(operationMs, healMs) };
+  const last = new Client({ ...patient, inside: (run) => inWorld(opened.worlds[0], run) }, count);
   for (const operation of workload.conclude?.() ?? []) {
     if (!(await last.perform(operation))) stuck.push(`the last ${operation.f} did not succeed`);
   }
@@ -155,12 +151,14 @@ async function act(options: RunRecordedOptions, opened: OpenTarget, recorder: Re
 
 async function judge(
   options: RunRecordedOptions,
-  { events }: Recorder,
+  file: string,
   faults: readonly FaultSeen[],
   stuck: readonly string[],
 ): Promise<RecordedRun> {
   const { workload, seed } = options;
-  const { operations } = pairEvents(events, workload.name);
+  const events: HistoryEvent[] = [];
+  for await (const event of readHistory(file)) events.push(event);
+  const { operations } = pairEvents(events, file);
   const results = workload.checkers.map((checker) => checker.check(operations));
   const verdicts = results.map((result) => result.verdict);
   const problems = [
@@ -171,7 +169,8 @@ async function judge(
     ]),
     ...stuck,
   ];
-  const historyFile = problems.length === 0 ? undefined : await keep(options, events);
+  const historyFile = problems.length === 0 ? undefined : file;
+  if (historyFile === undefined) await rm(file, { force: true });
   return {
     seed,
     verdict: verdicts.includes("illegal") ? "illegal" : verdicts.includes("unknown") ? "unknown" : "ok",
@@ -205,10 +204,12 @@ function countsOf(events: readonly HistoryEvent[]): RecordedRun["counts"] {
   return counts;
 }
 
-async function keep(options: RunRecordedOptions, events: readonly HistoryEvent[]): Promise<string> {
+let runs = 0;
+
+/** No two runs have the same, also after one that was killed. */
+async function newFile(options: RunRecordedOptions): Promise<string> {
   const { workload, seed, historyDir = join(tmpdir(), "holdfast-histories") } = options;
   await mkdir(historyDir, { recursive: true });
-  const file = join(historyDir, `${workload.name.replace(/\W+/g, "-")}-seed-${seed}.jsonl`);
-  await writeFile(file, events.map((event) => `${formatEvent(event)}\n`).join(""));
-  return file;
+  const name = [workload.name.replace(/\W+/g, "-"), `seed-${seed}`, process.pid, ++runs, Date.now()];
+  return join(historyDir, `${name.join("-")}.jsonl`);
 }
