@@ -33,6 +33,7 @@ export interface FaultRecord {
   readonly effect?: string;
   /** Whether it is seen to be gone. */
   readonly undone: boolean;
+  /** Since the start of the run, with all the time that probes took: later than planned. */
   readonly beganMs: number;
   readonly endedMs: number;
 }

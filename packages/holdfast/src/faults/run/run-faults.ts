@@ -43,36 +43,45 @@ export async function runFaults(options: RunFaultsOptions): Promise<FaultReport>
   const context: InjectorContext = { clock, guard, probeMs };
   const startMs = clock.monotonicMs();
   const nowMs = () => clock.monotonicMs() - startMs;
+  /** Time that doing, undoing and looking took: the timeline stands still meanwhile, so that no fault is too short. */
+  let probingMs = 0;
+  const timed = async <T>(act: () => Promise<T>): Promise<T> => {
+    const fromMs = nowMs();
+    try {
+      return await act();
+    } finally {
+      probingMs += nowMs() - fromMs;
+    }
+  };
   const note = options.note ?? (() => {});
   const active = new Map<number, FaultInProgress>();
   const records: FaultRecord[] = [];
   const problems: string[] = [];
   let aliveAfterMs: number | undefined;
 
-  const begin = async (timed: TimedFault) => {
-    const fault = new FaultInProgress(timed, target, context, nowMs, note);
-    active.set(timed.id, fault);
-    problems.push(...(await fault.begin()));
+  const begin = async (planned: TimedFault) => {
+    const fault = new FaultInProgress(planned, target, context, nowMs, note);
+    active.set(planned.id, fault);
+    problems.push(...(await timed(() => fault.begin())));
   };
   const end = async (id: number) => {
     const fault = active.get(id);
     if (!fault) return;
     active.delete(id);
-    problems.push(...(await fault.end()));
+    problems.push(...(await timed(() => fault.end())));
     records.push(fault.record());
   };
 
   try {
     for (let state = timelineStart; ; ) {
-      const step = stepTimeline(timeline, state, nowMs());
+      const step = stepTimeline(timeline, state, nowMs() - probingMs);
       state = step.state;
       for (const { id } of step.end) await end(id);
       if (step.phase !== "faults" || signal?.aborted) break;
-      for (const timed of step.begin) {
-        if (!signal?.aborted) await begin(timed);
+      for (const fault of step.begin) {
+        if (!signal?.aborted) await begin(fault);
       }
-      // Probes take time too: what is due meanwhile is found at once.
-      const waitMs = (step.nextMs ?? 0) - nowMs();
+      const waitMs = (step.nextMs ?? 0) - (nowMs() - probingMs);
       if (waitMs > 0) await clock.sleep(waitMs, signal).catch(() => {});
     }
   } finally {
@@ -95,7 +104,7 @@ export async function runFaults(options: RunFaultsOptions): Promise<FaultReport>
   records.sort((a, b) => a.id - b.id);
   const missed = timeline.faults.filter(({ id }) => !records.some((record) => record.id === id));
   if (missed.length > 0 && !signal?.aborted) {
-    problems.push(`${missed.length} faults never began: those before them took until their time was over`);
+    problems.push(`${missed.length} faults never began: this process was not running when it was their time`);
   }
   return {
     seed: timeline.seed,
