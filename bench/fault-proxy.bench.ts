@@ -30,7 +30,7 @@ const bench: Bench = {
   async run(size, seed) {
     const { rounds, bytes, trips } =
       size === "full"
-        ? { rounds: 7, bytes: 512 << 20, trips: 5_000 }
+        ? { rounds: 5, bytes: 256 << 20, trips: 5_000 }
         : { rounds: 1, bytes: 16 << 20, trips: 100 };
     const server = await echoOrSwallow();
     const { port } = server.address() as AddressInfo;

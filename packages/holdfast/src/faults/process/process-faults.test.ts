@@ -40,7 +40,10 @@ test("kill ends the process and its children, and the end starts it again", asyn
 test("a kill of what does not run counts as no fault", async () => {
   const first = await kill.inject({ kind: "kill" }, server.member, context);
   const again = kill.inject({ kind: "kill" }, server.member, { ...context, probeMs: 50 });
-  await expect(again).rejects.toMatchObject({ code: "HOLDFAST_FAULT_NO_EFFECT", message: /it did not run/ });
+  await expect(again).rejects.toMatchObject({
+    code: "HOLDFAST_FAULT_NO_EFFECT",
+    message: expect.stringMatching(/it did not run/),
+  });
   await first.undo();
 });
 
@@ -102,5 +105,8 @@ test("a storm opens connections, and closes them", async () => {
 test("a storm on nobody is no fault", async () => {
   await server[Symbol.asyncDispose]();
   const storm = connectionStorm.inject({ kind: "connection-storm", connections: 3 }, server.member, context);
-  await expect(storm).rejects.toMatchObject({ code: "HOLDFAST_FAULT_NO_EFFECT", message: /3 ECONNREFUSED/ });
+  await expect(storm).rejects.toMatchObject({
+    code: "HOLDFAST_FAULT_NO_EFFECT",
+    message: expect.stringMatching(/3 ECONNREFUSED/),
+  });
 });

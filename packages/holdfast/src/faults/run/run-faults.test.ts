@@ -1,8 +1,9 @@
 /** Whole runs, against a real Postgres with a replica. */
+import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../clock/index.ts";
 import { startTestPostgres, type TestPostgres } from "../../testkit/postgres.ts";
-import { type PostgresTarget, postgresFaultTarget } from "../fixtures/postgres-target.ts";
+import { type PostgresFaultTarget, postgresFaultTarget } from "../../testkit/postgres-fault-target.ts";
 import type { Fault, Whom } from "../plan/fault.ts";
 import type { FaultPlan } from "../plan/plan.ts";
 import { schedule } from "../plan/schedule.ts";
@@ -11,7 +12,7 @@ import type { NemesisEvent } from "./report.ts";
 import { runFaults } from "./run-faults.ts";
 
 let postgres: TestPostgres;
-let db: PostgresTarget;
+let db: PostgresFaultTarget;
 beforeAll(async () => {
   postgres = await startTestPostgres({ replicas: 1 });
   db = await postgresFaultTarget(postgres);
@@ -21,9 +22,22 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
+/** Runs a statement on the primary, through its fault proxy. */
+async function query(text: string): Promise<readonly unknown[]> {
+  const endpoint = db.through(postgres.config).nodes[0]?.primary;
+  const client = new pg.Client({ ...endpoint, connectionTimeoutMillis: 5_000 });
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    return (await client.query(text)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
 const primary: Whom = { role: "primary" };
 const replica: Whom = { instance: "node-1/replica-1" };
-const link: Whom = { link: { from: { part: "client" }, to: { role: "primary" } } };
+const link: Whom = { link: { from: { instance: "clients" }, to: { role: "primary" } } };
 
 function oneByOne(faults: readonly (readonly [Fault, Whom])[], eachMs = 8_000): FaultPlan {
   return {
@@ -69,7 +83,7 @@ test("each fault is seen to work and seen to be gone, on a real database, which 
     target: db.target,
     clock: hurried,
     probeMs: 15_000,
-    alive: () => db.query("select 1"),
+    alive: () => query("select 1"),
     note: (event) => events.push(event),
   });
   expect(report.problems).toEqual([]);
@@ -81,8 +95,8 @@ test("each fault is seen to work and seen to be gone, on a real database, which 
     expect(to).toHaveLength(1);
   }
   expect(report.faults[3]).toMatchObject({
-    on: "part client -> role primary",
-    to: ["client -> node-1/primary"],
+    on: "clients -> role primary",
+    to: ["clients -> node-1/primary"],
     by: ["fault proxy (no network namespaces on this link)"],
   });
   expect(report.aliveAfterMs).toBeGreaterThanOrEqual(0);
@@ -104,7 +118,7 @@ test("what cannot be done here is refused before anything begins, with every rea
         [{ kind: "disk-full" }, primary],
         [{ kind: "replica-lag" }, primary],
         [{ kind: "kill" }, { role: "leader" }],
-        [{ kind: "partition" }, { link: { from: { node: "node-1" }, to: { part: "client" } } }],
+        [{ kind: "partition" }, { link: { from: { node: "node-1" }, to: { instance: "clients" } } }],
       ]),
     ),
     target: db.target,
@@ -117,7 +131,7 @@ test("what cannot be done here is refused before anything begins, with every rea
     "disk-full on node-1/primary: the target says nothing about a disk",
     "replica-lag on node-1/primary: node-1/primary is no replica",
     "kill on role leader: nobody is role leader",
-    "the target has no way to get at the link node-1/primary -> client",
+    "the target has no way to get at the link node-1/primary -> clients",
   ]) {
     expect(message).toContain(part);
   }
@@ -141,12 +155,12 @@ test("an abort ends the run, and undoes what is there", async () => {
   });
   expect(report).toMatchObject({ interrupted: true, problems: [], faults: [{ undone: true }] });
   expect(report.faults[0]?.effect).toMatch(/stands still/);
-  expect(await db.query("select 1 as one")).toEqual([{ one: 1 }]);
+  expect(await query("select 1 as one")).toEqual([{ one: 1 }]);
 });
 
 test("a fault without effect does not count, and a system that does not come back is told", async () => {
   await using nobody = await postgresFaultTarget(postgres);
-  await nobody.proxy.close();
+  await nobody.close();
   const report = await runFaults({
     timeline: schedule(1, {
       lastsMs: 2_000,
@@ -161,7 +175,7 @@ test("a fault without effect does not count, and a system that does not come bac
   expect(report.faults[0]?.effect).toBeUndefined();
   expect(report.problems).toEqual([
     expect.stringMatching(
-      /^fault 1, partition on part client -> role primary: .* had no effect: nothing got through/,
+      /^fault 1, partition on clients -> role primary: .* had no effect: nothing got through/,
     ),
     "the system was not alive again 200 ms after all faults were undone",
   ]);
