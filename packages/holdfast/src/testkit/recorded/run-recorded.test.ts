@@ -176,3 +176,19 @@ test("a workload that throws something else than an outcome in its own plan ends
   };
   await expect(run(workload)).rejects.toThrow("a mistake in the plan");
 });
+
+test("a background that fails ends the run with its error", async () => {
+  const workload = { ...counter(async () => 1), background: () => Promise.reject(new Error("no consumer")) };
+  await expect(run(workload)).rejects.toThrow("no consumer");
+});
+
+test("options that make no sense are refused, all at once", async () => {
+  await expect(
+    run(
+      counter(async () => 1),
+      { seed: 0.5, clients: 0, operationMs: Number.NaN },
+    ),
+  ).rejects.toThrow(
+    "runRecorded: seed should be a whole number, got 0.5; clients should be a whole number of 1 or more, got 0; operationMs should be 1 or more milliseconds, got NaN",
+  );
+});

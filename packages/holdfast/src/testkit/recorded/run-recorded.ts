@@ -73,7 +73,9 @@ const defaults = {
   healMs: 20_000,
 };
 
+/** @throws {RangeError} for options that make no sense, all of them at once */
 export async function runRecorded(options: RunRecordedOptions): Promise<RecordedRun> {
+  refuseOptions(options);
   const { workload, target, processes = defaults.processes } = options;
   const opened = await target.open(workload.system, processes);
   try {
@@ -107,12 +109,14 @@ async function act(options: RunRecordedOptions, opened: OpenTarget, recorder: Re
   );
 
   const stopBackground = new AbortController();
-  const background = inWorld(opened.worlds[0], () => workload.background?.(stopBackground.signal));
   let over = false;
   let failed: unknown;
-  const acting = Promise.all(clients.map((client) => client.act(() => over))).catch((error: unknown) => {
-    failed = error;
-  });
+  const fail = (error: unknown) => {
+    failed ??= error;
+  };
+  const background = inWorld(opened.worlds[0], async () => workload.background?.(stopBackground.signal));
+  const inBackground = background.catch(fail);
+  const acting = Promise.all(clients.map((client) => client.act(() => over))).catch(fail);
   const stuck: string[] = [];
   let faults: readonly FaultSeen[] = [];
   try {
@@ -133,20 +137,25 @@ async function act(options: RunRecordedOptions, opened: OpenTarget, recorder: Re
       timeoutMs: operations * operationMs,
       what: `${operations} operations of each client`,
     });
-  } finally {
     over = true;
     await acting;
+    if (failed === undefined) await conclude();
+  } finally {
+    over = true;
+    stopBackground.abort();
+    await Promise.all([acting, inBackground]);
   }
   if (failed !== undefined) throw failed;
-  // What is asked at the end may have to wait until everything has arrived.
-  const patient = { ...env, operationMs: Math.max(operationMs, healMs) };
-  const last = new Client({ ...patient, inside: (run) => inWorld(opened.worlds[0], run) }, count);
-  for (const operation of workload.conclude?.() ?? []) {
-    if (!(await last.perform(operation))) stuck.push(`the last ${operation.f} did not succeed`);
-  }
-  stopBackground.abort();
-  await background;
   return { faults, stuck };
+
+  /** What is asked at the end may have to wait until everything has arrived. */
+  async function conclude(): Promise<void> {
+    const inside: ClientsOptions["inside"] = (run) => inWorld(opened.worlds[0], run);
+    const last = new Client({ ...env, operationMs: Math.max(operationMs, healMs), inside }, count);
+    for (const operation of workload.conclude?.() ?? []) {
+      if (!(await last.perform(operation))) stuck.push(`the last ${operation.f} did not succeed`);
+    }
+  }
 }
 
 async function judge(
@@ -212,4 +221,24 @@ async function newFile(options: RunRecordedOptions): Promise<string> {
   await mkdir(historyDir, { recursive: true });
   const name = [workload.name.replace(/\W+/g, "-"), `seed-${seed}`, process.pid, ++runs, Date.now()];
   return join(historyDir, `${name.join("-")}.jsonl`);
+}
+
+function refuseOptions(options: RunRecordedOptions): void {
+  const { seed, ...given } = { ...defaults, ...options };
+  const problems: string[] = [];
+  if (!Number.isSafeInteger(seed)) problems.push(`seed should be a whole number, got ${seed}`);
+  for (const name of ["clients", "processes", "operations"] as const) {
+    const value = given[name];
+    if (!(Number.isSafeInteger(value) && value >= 1))
+      problems.push(`${name} should be a whole number of 1 or more, got ${value}`);
+  }
+  for (const [name, least] of [
+    ["operationMs", 1],
+    ["pauseMs", 0],
+    ["healMs", 1],
+  ] as const) {
+    if (!(given[name] >= least && Number.isFinite(given[name])))
+      problems.push(`${name} should be ${least} or more milliseconds, got ${given[name]}`);
+  }
+  if (problems.length > 0) throw new RangeError(`runRecorded: ${problems.join("; ")}`);
 }
