@@ -13,4 +13,5 @@ for (const level of ["strong", "eventual"] as const) {
   const run = await runRecorded({ workload: registers({ level }), target, seed: 1, processes: 2 });
   console.log(`${level} reads: ${run.verdict}`, run.counts.read, run.counts.write);
   for (const problem of run.problems.slice(0, 1)) console.log(problem);
+  if (run.historyFile) console.log(`Judge it again: holdfast check ${run.historyFile} --model cas-register`);
 }
