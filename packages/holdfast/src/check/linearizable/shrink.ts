@@ -6,7 +6,7 @@
 import { BudgetMeter } from "../budget.ts";
 import type { Operation } from "../history/event.ts";
 import type { AnyModel } from "./model.ts";
-import { type Contradiction, search } from "./search.ts";
+import { type Contradiction, explain } from "./search.ts";
 
 export interface Core {
   /** The operations whose outcomes cannot all be true. */
@@ -39,7 +39,7 @@ export function shrink(
     .filter(({ callIndex }) => callIndex < endIndex)
     .map((operation) => (operation.returnIndex > endIndex ? forgetEnd(operation) : operation));
   const stillIllegal = (some: readonly Operation[], starts: readonly unknown[]) =>
-    search(model, some, meter, starts).verdict === "illegal";
+    explain(model, some, meter, starts).verdict === "illegal";
 
   const found = smallestWindow(prefix, states, stillIllegal);
   const fromStart = found === undefined;
@@ -94,7 +94,7 @@ function smallestWindow(
   return undefined;
 }
 
-function forgetEnd(operation: Operation): Operation {
+export function forgetEnd(operation: Operation): Operation {
   return {
     ...operation,
     outcome: "info",
