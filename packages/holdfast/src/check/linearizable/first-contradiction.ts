@@ -22,9 +22,14 @@ export function firstContradiction(
     const result = explain(model, some, new BudgetMeter(nowMs, { timeMs: explainMsMax }));
     return result.verdict === "illegal" ? result : undefined;
   };
-  if (!model.values?.(operations)) return found;
+  if (found.cause === "value" || !model.values?.(operations)) return found;
   const prefix = shortestIllegalPrefix(model, operations, nowMs);
-  return attempt(prefix) ?? found;
+  const last = prefix.reduce((a, b) => (ended(b) > ended(a) ? b : a));
+  return attempt(prefix) ?? { ...found, blocked: last, cause: "unexplained" };
+}
+
+function ended({ outcome, returnIndex }: Operation): number {
+  return outcome === "ok" ? returnIndex : -1;
 }
 
 /** By halving: a history that is impossible stays so, whatever comes after. */

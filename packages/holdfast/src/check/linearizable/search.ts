@@ -33,6 +33,11 @@ export interface Contradiction {
   readonly metIn: readonly unknown[];
   /** All states that any order can lead to. */
   readonly states: readonly unknown[];
+  /**
+   * `order`: no order works. `value`: it needs a value that nobody ever left, whatever the order. `unexplained`: no
+   * order works, but there was no time to find out where orders can lead to.
+   */
+  readonly cause: "order" | "value" | "unexplained";
 }
 
 const metInMax = 8;
@@ -78,6 +83,15 @@ function run(
   if (required.length === 0) return { verdict: "ok" };
   const objectOf = (operation: Operation) => identity(model.objectOf ? model.objectOf(operation) : null);
   const guard = values && new ValueGuard(values, [...required, ...optional], objectOf);
+  if (guard?.impossible)
+    return {
+      verdict: "illegal",
+      blocked: guard.impossible,
+      order: [],
+      metIn: [],
+      states: [],
+      cause: "value",
+    };
   return new Search(model, required, optional, meter, guard).run(starts);
 }
 
@@ -157,7 +171,7 @@ class Search {
         if (found === "illegal") continue;
         return found === "ok" ? { verdict: "ok" } : { verdict: "unknown", reason: found };
       }
-      return { verdict: "illegal", ...this.#contradiction() };
+      return { verdict: "illegal", cause: "order", ...this.#contradiction() };
     } finally {
       this.#memo.release();
       this.#table.release();
@@ -352,7 +366,7 @@ class Search {
     if (this.#metIn.length < metInMax && !this.#metIn.includes(this.#state)) this.#metIn.push(this.#state);
   }
 
-  #contradiction(): Contradiction {
+  #contradiction(): Omit<Contradiction, "cause"> {
     const n = this.#required.length;
     const order = Array.from(
       this.#best.subarray(0, this.#bestDepth),

@@ -30,9 +30,11 @@ const wholeMax = 2_000;
 export function shrink(
   model: AnyModel,
   operations: readonly Operation[],
-  { blocked, states }: Contradiction,
+  { blocked, states, cause }: Contradiction,
   nowMs: () => number,
 ): Core {
+  if (cause === "value")
+    return { involved: [blocked], around: [], starts: [], fromStart: true, minimal: true };
   const meter = new BudgetMeter(nowMs, { timeMs: shrinkMsMax, memoryBytes: 256 << 20 });
   const endIndex = blocked.returnIndex;
   const prefix = operations
@@ -41,11 +43,11 @@ export function shrink(
   const stillIllegal = (some: readonly Operation[], starts: readonly unknown[]) =>
     explain(model, some, meter, starts).verdict === "illegal";
 
-  const found = smallestWindow(prefix, states, stillIllegal);
+  const found = cause === "order" ? smallestWindow(prefix, states, stillIllegal) : undefined;
   const fromStart = found === undefined;
   const starts = found ? states : [model.init()];
   const window = found ?? prefix;
-  if (fromStart && prefix.length > wholeMax) {
+  if (cause === "unexplained" || (fromStart && prefix.length > wholeMax)) {
     const last = prefix.slice(-12);
     return {
       involved: [blocked],

@@ -17,6 +17,8 @@ export class ValueGuard {
   /** By object: the value that it holds. */
   readonly #held: number[] = [];
   readonly #replaced: number[] = [];
+  /** An operation that needs a value which was not there at the beginning and which nobody leaves. */
+  readonly impossible: Operation | undefined;
 
   /** @param operations those that must take effect, then those that may */
   constructor(
@@ -58,6 +60,11 @@ export class ValueGuard {
     for (const value of this.#needs)
       if (value >= 0) this.#needed[value] = (this.#needed[value] as number) + 1;
     for (const value of this.#leaves) if (value >= 0) this.#left[value] = (this.#left[value] as number) + 1;
+    const initial = new Set(this.#held);
+    this.impossible = operations.find((_, i) => {
+      const value = this.#needs[i] as number;
+      return value >= 0 && this.#left[value] === 0 && !initial.has(value);
+    });
   }
 
   /** Whether `operation` may take effect now without making one of the others impossible. */
