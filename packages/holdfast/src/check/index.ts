@@ -17,5 +17,6 @@ export { fencedMutexModel, mutexModel } from "./linearizable/models/mutex.ts";
 export { queueModel, unorderedQueueModel } from "./linearizable/models/queue.ts";
 export { casRegisterModel, registerModel } from "./linearizable/models/register.ts";
 export { setModel } from "./linearizable/models/set.ts";
+export { wholeModel } from "./linearizable/whole-model.ts";
 export { checkers, findChecker } from "./registry.ts";
 export type { CheckResult, Verdict, Witness, WitnessEdge, WitnessOperation } from "./verdict.ts";

@@ -1,10 +1,10 @@
 /** `holdfast check`: judges anybody's recorded history. */
-import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { HoldfastError } from "../call/index.ts";
 import { checkBudgetDefaults } from "../check/budget.ts";
 import type { CheckResult } from "../check/verdict.ts";
 import { systemClock } from "../clock/index.ts";
+import { verdictLines } from "./check-lines.ts";
 import { type Command, type CommandInput, exitCodes } from "./command.ts";
 import { durationMs, sizeBytes } from "./parse.ts";
 import { progressLine } from "./progress.ts";
@@ -41,7 +41,6 @@ export const checkCommand: Command = {
       value: "SIZE",
       help: `How much the search may keep, such as 512MiB. Default: ${size(checkBudgetDefaults.memoryBytes).replace(" ", "")}.`,
     },
-    html: { type: "string", value: "FILE", help: "Write the verdict as a page with a timeline." },
     json: { type: "boolean", help: "Print the verdict as one JSON object." },
   },
   details: [
@@ -94,9 +93,8 @@ export const checkCommand: Command = {
       process.off("SIGINT", stop);
       progress.done();
     }
-    if (typeof values.html === "string") writeFileSync(resolve(io.cwd, values.html), JSON.stringify(result));
     if (values.json === true) io.out(JSON.stringify(result));
-    else io.out(result.verdict);
+    else for (const line of verdictLines(result, checker.name)) io.out(line);
     return checkExitCodes[result.verdict];
   },
 };

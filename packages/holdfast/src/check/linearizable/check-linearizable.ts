@@ -9,6 +9,7 @@ import type { CheckOptions } from "../checker.ts";
 import { identity } from "../equality.ts";
 import type { Operation } from "../history/event.ts";
 import type { CheckResult, Witness } from "../verdict.ts";
+import { firstContradiction } from "./first-contradiction.ts";
 import type { AnyModel } from "./model.ts";
 import { search } from "./search.ts";
 import { shrink } from "./shrink.ts";
@@ -33,7 +34,8 @@ export function checkLinearizable(
       break;
     }
     if (result.verdict === "ok") continue;
-    witnesses.push(linearizabilityWitness(model, result, shrink(model, part, result, nowMs)));
+    const contradiction = firstContradiction(model, part, result, nowMs);
+    witnesses.push(linearizabilityWitness(model, contradiction, shrink(model, part, contradiction, nowMs)));
     if (witnesses.length === witnessesMax) break;
   }
   const common = { model: model.name, witnesses, operations: operations.length };

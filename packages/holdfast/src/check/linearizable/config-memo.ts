@@ -4,6 +4,10 @@ const head = 5;
  * Which configurations a search has seen: the set of linearised operations, and the state. Exact: a hash finds the
  * place, and the whole of it is compared.
  *
+ * A configuration also counts as seen when another was that has linearised fewer of the operations that need not be:
+ * whatever can still happen here can happen there. Without that, hundreds of timed-out writes would be tried in all
+ * combinations.
+ *
  * Operations that must take effect are linearised nearly in the order in which they were invoked, so of their
  * bitset only the words are kept from the first operation that is missing to the last that is there.
  */
@@ -23,10 +27,10 @@ export class ConfigMemo {
   }
 
   /**
-   * @param hash of both sets; the state is added here
+   * @param hash of the required ones; the state is added here
    * @param from first word of `required` that counts
    * @param to last word of `required` that counts; below `from` when none does
-   * @returns whether it was new
+   * @returns whether it was new: whether none was seen that differs at most by having fewer optional ones
    */
   add(
     hash: number,
@@ -44,7 +48,6 @@ export class ConfigMemo {
     const record = this.#end;
     const mixed = mix(hash ^ Math.imul(state + 1, 0x9e3779b1));
     arena[record] = mixed;
-    // Records of different lengths differ here already, so none is compared beyond its end.
     arena[record + 1] = words;
     arena[record + 2] = optionalTo;
     arena[record + 3] = state;
@@ -54,7 +57,7 @@ export class ConfigMemo {
     const mask = this.#slots.length - 1;
     let slot = mixed & mask;
     for (let at = this.#slots[slot] as number; at !== 0; at = this.#slots[slot] as number) {
-      if (this.#same(at - 1, record, length)) return false;
+      if (this.#covers(at - 1, record)) return false;
       slot = (slot + 1) & mask;
     }
     this.#slots[slot] = record + 1;
@@ -74,9 +77,16 @@ export class ConfigMemo {
     return 4 * (this.#slots.length + this.#arena.length);
   }
 
-  #same(a: number, b: number, length: number): boolean {
+  /** Whether record `a` is like record `b` in all but its optional operations, and of those has no other. */
+  #covers(a: number, b: number): boolean {
     const arena = this.#arena;
-    for (let i = 0; i < length; i++) if (arena[a + i] !== arena[b + i]) return false;
+    if (arena[a] !== arena[b] || arena[a + 1] !== arena[b + 1]) return false;
+    if ((arena[a + 2] as number) > (arena[b + 2] as number)) return false;
+    const optionalAt = head + (arena[a + 1] as number);
+    for (let i = 3; i < optionalAt; i++) if (arena[a + i] !== arena[b + i]) return false;
+    const end = optionalAt + (arena[a + 2] as number);
+    for (let i = optionalAt; i <= end; i++)
+      if (((arena[a + i] as number) & ~(arena[b + i] as number)) !== 0) return false;
     return true;
   }
 

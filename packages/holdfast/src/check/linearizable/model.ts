@@ -29,12 +29,27 @@ export interface Model<State> {
    * nobody saw, which may as well not have happened. Saves time only.
    */
   relevant?(operations: readonly Operation[]): readonly Operation[];
+  /**
+   * For objects that hold one value at a time, replaced as a whole: which value an operation needs to be there, and
+   * which it leaves. A value that is still needed, and that nobody can bring back, is then never replaced too early.
+   * `undefined` when these operations do more than that. Saves time only.
+   */
+  values?(operations: readonly Operation[]): HeldValues | undefined;
+  /** Of a model that stands for many objects: which one an operation is about, for `values`. */
+  objectOf?(operation: Operation): unknown;
   /** Whether `step` looks at the operation's process. Default false: who asks makes no difference. */
   readonly byProcess?: boolean;
   /** Such as `write 3`. Default: made of `f`, input and output. */
   describe?(operation: Operation): string;
   /** The state, for people. */
   show?(state: State): string;
+}
+
+/** Values as `identity` has them; `undefined` for none. */
+export interface HeldValues {
+  readonly initial: unknown;
+  needs(operation: Operation): unknown;
+  leaves(operation: Operation): unknown;
 }
 
 export const illegal: unique symbol = Symbol("illegal");

@@ -15,8 +15,9 @@ import { identity } from "../equality.ts";
 import type { Operation } from "../history/event.ts";
 import { ConfigMemo, mix } from "./config-memo.ts";
 import { EntryList } from "./entry-list.ts";
-import { type AnyModel, illegal } from "./model.ts";
+import { type AnyModel, type HeldValues, illegal } from "./model.ts";
 import { StateTable } from "./state-table.ts";
+import { ValueGuard } from "./value-guard.ts";
 
 export type SearchResult =
   | { readonly verdict: "ok" }
@@ -32,19 +33,46 @@ export interface Contradiction {
   readonly metIn: readonly unknown[];
   /** All states that any order can lead to. */
   readonly states: readonly unknown[];
+  /**
+   * `order`: no order works. `value`: it needs a value that nobody ever left, whatever the order. `unexplained`: no
+   * order works, but there was no time to find out where orders can lead to.
+   */
+  readonly cause: "order" | "value" | "unexplained";
 }
 
 const metInMax = 8;
 
 /**
+ * Whether there is a linearisation. Looks ahead where the model says how (`values`), and so knows the verdict sooner
+ * than which operation is to blame: where `contradiction` is called for, use `explain`.
+ *
  * @param operations on one object, in the order of their invocations; none that failed
+ */
+export function search(model: AnyModel, operations: readonly Operation[], meter: BudgetMeter): SearchResult {
+  return run(model, operations, meter, [model.init()], model.values?.(operations));
+}
+
+/**
+ * The same without looking ahead: of a contradiction, `blocked` is the first operation that cannot have ended when it
+ * did, and `states` are all that any order leads to.
+ *
  * @param starts states that the object may have been in before. Default: the model's first
  */
-export function search(
+export function explain(
   model: AnyModel,
   operations: readonly Operation[],
   meter: BudgetMeter,
   starts: readonly unknown[] = [model.init()],
+): SearchResult {
+  return run(model, operations, meter, starts, undefined);
+}
+
+function run(
+  model: AnyModel,
+  operations: readonly Operation[],
+  meter: BudgetMeter,
+  starts: readonly unknown[],
+  values: HeldValues | undefined,
 ): SearchResult {
   const required: Operation[] = [];
   const optional: Operation[] = [];
@@ -53,7 +81,18 @@ export function search(
     else if (!model.observes?.(operation)) optional.push(operation);
   }
   if (required.length === 0) return { verdict: "ok" };
-  return new Search(model, required, optional, meter).run(starts);
+  const objectOf = (operation: Operation) => identity(model.objectOf ? model.objectOf(operation) : null);
+  const guard = values && new ValueGuard(values, [...required, ...optional], objectOf);
+  if (guard?.impossible)
+    return {
+      verdict: "illegal",
+      blocked: guard.impossible,
+      order: [],
+      metIn: [],
+      states: [],
+      cause: "value",
+    };
+  return new Search(model, required, optional, meter, guard).run(starts);
 }
 
 class Search {
@@ -61,6 +100,7 @@ class Search {
   readonly #required: readonly Operation[];
   readonly #optional: readonly Operation[];
   readonly #meter: BudgetMeter;
+  readonly #guard: ValueGuard | undefined;
   readonly #memo: ConfigMemo;
   readonly #table: StateTable;
   /** Entry `i` is the invocation of required operation `i`, entry `n + i` its end. */
@@ -97,7 +137,9 @@ class Search {
     required: readonly Operation[],
     optional: readonly Operation[],
     meter: BudgetMeter,
+    guard: ValueGuard | undefined,
   ) {
+    this.#guard = guard;
     const n = required.length;
     const m = optional.length;
     this.#model = model;
@@ -129,7 +171,7 @@ class Search {
         if (found === "illegal") continue;
         return found === "ok" ? { verdict: "ok" } : { verdict: "unknown", reason: found };
       }
-      return { verdict: "illegal", ...this.#contradiction() };
+      return { verdict: "illegal", cause: "order", ...this.#contradiction() };
     } finally {
       this.#memo.release();
       this.#table.release();
@@ -182,7 +224,7 @@ class Search {
 
   #tryRequired(entry: number): boolean {
     // An observation that could take effect already has.
-    if (this.#observers[entry] === 1) return false;
+    if (this.#observers[entry] === 1 || this.#guard?.allows(entry) === false) return false;
     const before = this.#table.states[this.#state];
     const after = this.#model.step(before, this.#required[entry] as Operation);
     if (after === illegal) return false;
@@ -202,6 +244,7 @@ class Search {
       if (operation.callIndex >= beforeIndex) return false;
       const twin = this.#twins[j] as number;
       if (twin !== -1 && !hasBit(this.#optionalBits, twin)) continue;
+      if (this.#guard?.allows(n + j) === false) continue;
       const before = this.#table.states[this.#state];
       const after = this.#model.step(before, operation);
       if (after === illegal || after === before) continue;
@@ -245,8 +288,9 @@ class Search {
     this.#stateBefore[depth] = this.#state;
     this.#forced[depth] = forced;
     this.#state = state;
-    this.#hash ^= mix(code + 1);
+    this.#guard?.push(code);
     if (code < n) {
+      this.#hash ^= mix(code + 1);
       this.#highBefore[depth] = this.#high;
       this.#high = Math.max(this.#high, code >>> 5);
       flipBit(this.#requiredBits, code);
@@ -267,8 +311,9 @@ class Search {
     if (depth < this.#bestShared) this.#bestShared = depth;
     const code = this.#stack[depth] as number;
     this.#state = this.#stateBefore[depth] as number;
-    this.#hash ^= mix(code + 1);
+    this.#guard?.pop(code);
     if (code < n) {
+      this.#hash ^= mix(code + 1);
       this.#high = this.#highBefore[depth] as number;
       flipBit(this.#requiredBits, code);
       this.#entries.unlift(n + code);
@@ -321,7 +366,7 @@ class Search {
     if (this.#metIn.length < metInMax && !this.#metIn.includes(this.#state)) this.#metIn.push(this.#state);
   }
 
-  #contradiction(): Contradiction {
+  #contradiction(): Omit<Contradiction, "cause"> {
     const n = this.#required.length;
     const order = Array.from(
       this.#best.subarray(0, this.#bestDepth),

@@ -6,7 +6,7 @@
 import { BudgetMeter } from "../budget.ts";
 import type { Operation } from "../history/event.ts";
 import type { AnyModel } from "./model.ts";
-import { type Contradiction, search } from "./search.ts";
+import { type Contradiction, explain } from "./search.ts";
 
 export interface Core {
   /** The operations whose outcomes cannot all be true. */
@@ -30,22 +30,24 @@ const wholeMax = 2_000;
 export function shrink(
   model: AnyModel,
   operations: readonly Operation[],
-  { blocked, states }: Contradiction,
+  { blocked, states, cause }: Contradiction,
   nowMs: () => number,
 ): Core {
+  if (cause === "value")
+    return { involved: [blocked], around: [], starts: [], fromStart: true, minimal: true };
   const meter = new BudgetMeter(nowMs, { timeMs: shrinkMsMax, memoryBytes: 256 << 20 });
   const endIndex = blocked.returnIndex;
   const prefix = operations
     .filter(({ callIndex }) => callIndex < endIndex)
     .map((operation) => (operation.returnIndex > endIndex ? forgetEnd(operation) : operation));
   const stillIllegal = (some: readonly Operation[], starts: readonly unknown[]) =>
-    search(model, some, meter, starts).verdict === "illegal";
+    explain(model, some, meter, starts).verdict === "illegal";
 
-  const found = smallestWindow(prefix, states, stillIllegal);
+  const found = cause === "order" ? smallestWindow(prefix, states, stillIllegal) : undefined;
   const fromStart = found === undefined;
   const starts = found ? states : [model.init()];
   const window = found ?? prefix;
-  if (fromStart && prefix.length > wholeMax) {
+  if (cause === "unexplained" || (fromStart && prefix.length > wholeMax)) {
     const last = prefix.slice(-12);
     return {
       involved: [blocked],
@@ -94,7 +96,7 @@ function smallestWindow(
   return undefined;
 }
 
-function forgetEnd(operation: Operation): Operation {
+export function forgetEnd(operation: Operation): Operation {
   return {
     ...operation,
     outcome: "info",

@@ -37,6 +37,9 @@ export function wholeModel(model: AnyModel, operations: readonly Operation[]): A
     },
     key: (state) => state.join(),
     partition: () => null,
+    objectOf: nameOf,
+    // What is seen of one object says nothing about another.
+    relevant: (all) => all,
     show: (state) =>
       state
         .map(

@@ -18,6 +18,7 @@ export function linearizabilityWitness(model: AnyModel, contradiction: Contradic
     `${describeOperation(model, operation)} by process ${operation.process}`;
   const shown = [...involved, ...around.slice(-aroundMax)].sort((a, b) => a.callIndex - b.callIndex);
   const isInvolved = new Set(involved);
+  if (contradiction.cause === "value") return valueWitness(model, blocked);
   const states = listed(starts.map((state) => showState(model, state)));
   const of = blocked.key === undefined ? "" : ` of ${shownValue(blocked.key)}`;
   const steps = [
@@ -26,10 +27,9 @@ export function linearizabilityWitness(model: AnyModel, contradiction: Contradic
       : `Before these operations the state${of} can only have been ${states}: no order of what came earlier leads to another.`,
     ...involved.map((operation) => `${words(operation)}: ${spanOf(operation)}.`),
     `The longest order that works ${order.length === 0 ? "is empty" : `ends with ${lastOf(order.map(words))}`}.`,
-    `Then ${words(blocked)} has to take effect before event ${blocked.returnIndex}, and cannot: the state is ${listed(
-      metIn.map((state) => showState(model, state)),
-      "or",
-    )}.`,
+    metIn.length === 0
+      ? `No order lets ${words(blocked)} take effect before event ${blocked.returnIndex}.`
+      : `Then ${words(blocked)} has to take effect before event ${blocked.returnIndex}, and cannot: the state is ${listed(metIn.map((state) => showState(model, state)))}.`,
   ];
   if (!minimal)
     steps.push("This was not made smaller: time, or the length of the history, did not allow it.");
@@ -46,6 +46,21 @@ export function linearizabilityWitness(model: AnyModel, contradiction: Contradic
     steps,
     operations: shown.map((operation) => witnessOperation(model, operation, isInvolved.has(operation))),
     edges: realtimeEdges(shown, isInvolved),
+  };
+}
+
+/** It answered what was never there, so that no order has to be looked at. */
+function valueWitness(model: AnyModel, blocked: Operation): Witness {
+  const words = `${describeOperation(model, blocked)} by process ${blocked.process}`;
+  return {
+    anomaly: "nonlinearizable",
+    summary: `${capital(words)} saw a value that was not there at the beginning and that nobody wrote.`,
+    steps: [
+      `${words}: ${spanOf(blocked)}.`,
+      "No operation that took effect, or may have, leaves that value; so no order can explain it.",
+    ],
+    operations: [witnessOperation(model, blocked, true)],
+    edges: [],
   };
 }
 
@@ -87,11 +102,11 @@ function lastOf(words: readonly string[]): string {
   return `${words.length > last.length ? "… " : ""}${last.join(", then ")}`;
 }
 
-function listed(words: readonly string[], last = "or"): string {
+function listed(words: readonly string[]): string {
   const some = words.slice(0, listedMax);
   if (words.length > listedMax) return `one of ${words.length}: ${some.join(", ")}, …`;
   if (some.length <= 1) return some.join("");
-  return `${some.slice(0, -1).join(", ")} ${last} ${some.at(-1)}`;
+  return `${some.slice(0, -1).join(", ")} or ${some.at(-1)}`;
 }
 
 function capital(text: string): string {

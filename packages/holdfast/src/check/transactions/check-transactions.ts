@@ -1,4 +1,5 @@
 /** Transactions, judged by a consistency model: infer dependencies, look for circles, see which models they forbid. */
+import { systemClock } from "../../clock/index.ts";
 import { BudgetMeter } from "../budget.ts";
 import type { Checker, CheckOptions } from "../checker.ts";
 import type { Operation } from "../history/event.ts";
@@ -40,7 +41,7 @@ export function checkTransactions(
     throw new RangeError(
       `consistency should be one of ${consistencyModels.join(", ")}, got ${JSON.stringify(consistency)}`,
     );
-  const meter = new BudgetMeter(options.nowMs ?? (() => performance.now()), options.budget);
+  const meter = new BudgetMeter(options.nowMs ?? systemClock.monotonicMs, options.budget);
   const transactions = transactionsOf(operations);
   for (const { micros } of transactions.all) meter.keep(micros.length * microBytes);
   const builder = new GraphBuilder();
@@ -77,7 +78,11 @@ function judged(
   const facts = {
     model,
     operations,
-    consistency: { asked: consistency, anomalies, ...ruledOutBy(Object.keys(anomalies)) },
+    consistency: {
+      asked: consistency,
+      anomalies,
+      ...ruledOutBy(Object.keys(anomalies), variantsOf(consistency)),
+    },
   };
   if (forbidden.length > 0) return { ...facts, verdict: "illegal", witnesses: forbidden };
   if (reason !== undefined) return { ...facts, verdict: "unknown", reason, witnesses: [] };

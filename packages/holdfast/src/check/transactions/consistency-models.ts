@@ -141,12 +141,15 @@ export interface RuledOut {
   readonly atMost: readonly ConsistencyModel[];
 }
 
-export function ruledOutBy(anomalies: Iterable<string>): RuledOut {
+/** @param looked for which kinds of circles: of models that forbid others, nothing is said but that they are broken */
+export function ruledOutBy(anomalies: Iterable<string>, looked: readonly Variant[]): RuledOut {
   const found = [...anomalies];
   const broken = consistencyModels.filter((model) => found.some((anomaly) => isForbidden(anomaly, model)));
   const isBroken = new Set(broken);
   const not = broken.filter((model) => facts[model].implies.every((weaker) => !isBroken.has(weaker)));
-  const left = consistencyModels.filter((model) => !isBroken.has(model));
+  const left = consistencyModels.filter(
+    (model) => !isBroken.has(model) && variantsOf(model).every((variant) => looked.includes(variant)),
+  );
   const atMost = left.filter(
     (model) => !left.some((other) => other !== model && withWeaker(other).has(model)),
   );

@@ -17,8 +17,8 @@ export interface CycleRule {
   readonly need?: number;
 }
 
-/** Once a circle is known, so many other beginnings may still show a shorter one. */
-const startsAfterFound = 2_000;
+/** Once a circle is known, so many steps may still go into finding a shorter one. */
+const stepsAfterFound = 500_000;
 const lastRw = 1;
 const met = 2;
 
@@ -30,6 +30,7 @@ export class CycleSearch {
   readonly #before: Int32Array;
   readonly #queue: Int32Array;
   #turn = 0;
+  #steps = 0;
 
   constructor(graph: DependencyGraph, meter: BudgetMeter) {
     this.#graph = graph;
@@ -46,15 +47,18 @@ export class CycleSearch {
   shortest(components: Components, rule: CycleRule): readonly number[] | undefined {
     const { first, bits, from, to } = this.#graph;
     let best: readonly number[] | undefined;
-    let tried = 0;
+    let foundAt = 0;
     for (const members of components.cyclic) {
       for (const node of members) {
         for (let edge = first[node] as number; edge < (first[node + 1] as number); edge++) {
           if (((bits[edge] as number) & rule.first) === 0) continue;
           if (components.of[to[edge] as number] !== components.of[from[edge] as number]) continue;
-          if (best && (best.length === 2 || tried++ > startsAfterFound)) return best;
+          if (best && (best.length === 2 || this.#steps - foundAt > stepsAfterFound)) return best;
           if (this.#meter.spent() !== undefined) return best;
-          best = this.#from(edge, components.of, rule, best?.length ?? Number.POSITIVE_INFINITY) ?? best;
+          const shorter = this.#from(edge, components.of, rule, best?.length ?? Number.POSITIVE_INFINITY);
+          if (!shorter) continue;
+          if (!best) foundAt = this.#steps;
+          best = shorter;
         }
       }
     }
@@ -89,6 +93,7 @@ export class CycleSearch {
       }
       if (length + 1 >= shorterThan || this.#meter.spent() !== undefined) return undefined;
       const state = this.#queue[head++] as number;
+      this.#steps++;
       const node = state >> 2;
       const flags = state & 3;
       for (let edge = first[node] as number; edge < (first[node + 1] as number); edge++) {

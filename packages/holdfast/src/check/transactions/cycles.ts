@@ -71,11 +71,12 @@ const meanings: Readonly<Record<(typeof cycleAnomalies)[number], string>> = {
 };
 
 export function cycleWitness(
-  { anomaly, edges }: FoundCycle,
+  { anomaly, edges: found }: FoundCycle,
   graph: DependencyGraph,
   transactions: Transactions,
   findings: Findings,
 ): Witness {
+  const edges = fromTheFirst(graph, found);
   const members = edges.map((edge) => transactions.all[graph.from[edge] as number] as Transaction);
   const shown = [...new Set(members)].sort((a, b) => a.operation.callIndex - b.operation.callIndex);
   const nameOf = (transaction: Transaction) => `T${shown.indexOf(transaction) + 1}`;
@@ -109,6 +110,13 @@ export function cycleWitness(
     }),
     edges: witnessEdges,
   };
+}
+
+/** The same circle, told from the transaction that was invoked first. */
+function fromTheFirst(graph: DependencyGraph, edges: readonly number[]): readonly number[] {
+  const starts = edges.map((edge) => graph.from[edge] as number);
+  const first = starts.indexOf(Math.min(...starts));
+  return [...edges.slice(first), ...edges.slice(0, first)];
 }
 
 function why(graph: DependencyGraph, edge: number, from: string, to: string, findings: Findings): string {

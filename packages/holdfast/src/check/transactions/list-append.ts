@@ -33,7 +33,8 @@ export function inferListAppend(transactions: Transactions, graph: GraphBuilder)
       findings.unclear.push(`${shownValue(writes.twice)} was appended twice to ${findings.key(key)}`);
     else new KeyInference(key, ofKey, writes, findings, graph).infer();
   });
-  lostUpdates(transactions, findings, (value) => (value as readonly unknown[] | null)?.at(-1));
+  const clear = (key: number) => writers[key]?.twice === undefined;
+  lostUpdates(transactions, findings, clear, (value) => (value as readonly unknown[] | null)?.at(-1));
   return findings;
 }
 

@@ -3,10 +3,14 @@ import { identity, shownValue } from "../equality.ts";
 import type { Findings } from "./findings.ts";
 import type { Transaction, Transactions } from "./transaction.ts";
 
-/** @param versionOf what names the version that a read saw; nothing for the first one */
+/**
+ * @param clear whether it is known of the key who wrote what
+ * @param versionOf what names the version that a read saw; nothing for the first one
+ */
 export function lostUpdates(
   { all }: Transactions,
   findings: Findings,
+  clear: (key: number) => boolean,
   versionOf: (value: unknown) => unknown,
 ): void {
   const updates = new Map<number, Map<unknown, { version: unknown; transactions: Transaction[] }>>();
@@ -15,7 +19,7 @@ export function lostUpdates(
     const read = new Map<number, unknown>();
     const done = new Set<number>();
     for (const { kind, key, value } of transaction.micros) {
-      if (done.has(key)) continue;
+      if (done.has(key) || !clear(key)) continue;
       if (kind === "read") {
         if (!read.has(key)) read.set(key, versionOf(value));
         continue;

@@ -45,7 +45,8 @@ export function inferRwRegister(
       findings.unclear.push(`${shownValue(writes.twice)} was written twice to ${findings.key(key)}`);
     else inferKey(key, ofKey, writes, keyOrder, findings, graph);
   });
-  lostUpdates(transactions, findings, (value) => value);
+  const clear = (key: number) => writers[key]?.twice === undefined;
+  lostUpdates(transactions, findings, clear, (value) => value);
   return findings;
 }
 
@@ -148,11 +149,9 @@ function versionOrder(
   };
   const edges: [unknown, unknown][] = [];
   const followed = new Set<unknown>();
+  const counts = (version: unknown) => version === null || isVersion(version);
   const follow = (earlier: unknown, later: unknown) => {
-    if (earlier === later || !isVersion(later) || (earlier !== null && !isVersion(earlier))) {
-      // A known value that gives way to nothing goes back in time.
-      if (!(later === null && earlier !== null && isVersion(earlier))) return;
-    }
+    if (earlier === later || !counts(earlier) || !counts(later)) return;
     edges.push([earlier, later]);
     followed.add(later);
   };

@@ -30,6 +30,15 @@ export const kvModel: Model<unknown> = {
   },
   key: identity,
   observes: ({ f }) => f === "get" || f === "read",
+  values(operations) {
+    if (operations.some(({ f, output }) => f === "append" || f === "cas" || output === "")) return undefined;
+    const isRead = (f: string) => f === "get" || f === "read";
+    return {
+      initial: null,
+      needs: ({ f, output }) => (isRead(f) ? identity(output) : undefined),
+      leaves: ({ f, input }) => (isRead(f) ? undefined : identity(f === "delete" ? null : input)),
+    };
+  },
   relevant(operations) {
     if (operations.some(({ f }) => f === "cas")) return operations;
     const seen = new Set<unknown>();

@@ -14,6 +14,17 @@ export function registerModel(initial: unknown = null): Model<unknown> {
     step: stepRegister,
     key: identity,
     observes: ({ f }) => f === "read",
+    values: () => ({
+      initial,
+      needs: ({ f, input, output }) => {
+        if (f === "read") return identity(output);
+        return f === "cas" ? identity((input as [unknown, unknown])[0]) : undefined;
+      },
+      leaves: ({ f, input }) => {
+        if (f === "read") return undefined;
+        return identity(f === "cas" ? (input as [unknown, unknown])[1] : input);
+      },
+    }),
     relevant(operations) {
       const seen = new Set<unknown>();
       for (const { f, input, output, outcome } of operations) {
