@@ -14,9 +14,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   edge: ["parts", "resilience", "placement", "call", "clock"],
   load: ["call", "clock"],
   plan: ["parts", "load", "call", "clock"],
+  check: ["clock"],
+  faults: ["call", "clock"],
+  record: ["check", "call", "clock"],
   runtime: ["engines", "edge", "load", "observe", "parts", "resilience", "placement", "call", "clock"],
-  cli: ["runtime", "plan", "load", "observe", "parts", "call", "clock"],
-  testkit: ["engines", "parts", "placement", "call", "clock"],
+  cli: ["runtime", "plan", "load", "check", "observe", "parts", "call", "clock"],
+  testkit: ["runtime", "engines", "record", "check", "faults", "parts", "placement", "call", "clock"],
 };
 
 const files = readSource();

@@ -213,6 +213,26 @@ export const errorCodes = {
     permanent: true,
     summary: "The holder's claim has passed to another: its epoch or fencing token is too old.",
   },
+  HOLDFAST_HISTORY_UNREADABLE: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A recorded history cannot be read or makes no sense; the lines that are wrong are named.",
+  },
+  HOLDFAST_FAULT_REFUSED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A fault cannot be injected on this machine or into this target; every reason is named.",
+  },
+  HOLDFAST_FAULT_NO_EFFECT: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "A fault was injected, its probe saw no effect, and it was undone: it does not count.",
+  },
+  HOLDFAST_FAULT_NOT_UNDONE: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "A fault was undone, but its probe still sees it.",
+  },
 } as const satisfies Record<string, ErrorCodeFacts>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -28,6 +28,8 @@ export interface OperationEnd extends OperationStart {
   readonly outcome: Outcome;
   readonly durationMs: number;
   readonly error: unknown;
+  /** What it answered, when it was applied. For histories; may be large or secret, so never logged. */
+  readonly result: unknown;
   /** Whether `error` is what the caller's own function threw, and for certain nothing of the operation was kept. */
   readonly undone: boolean;
 }
@@ -94,7 +96,7 @@ export class Seam {
       const value = await run(() => {
         undone = true;
       });
-      this.#end(start, "applied", undefined, false);
+      this.#end(start, "applied", undefined, false, value);
       return value;
     } catch (error) {
       this.#end(start, undone ? "not-applied" : outcomeOf(error), error, undone);
@@ -102,12 +104,13 @@ export class Seam {
     }
   }
 
-  #end(start: OperationStart, outcome: Outcome, error: unknown, undone: boolean): void {
+  #end(start: OperationStart, outcome: Outcome, error: unknown, undone: boolean, result?: unknown): void {
     const end: OperationEnd = {
       ...start,
       outcome,
       durationMs: this.#clock.monotonicMs() - start.startMs,
       error,
+      result,
       undone,
     };
     this.#tell((observer) => observer.end?.(end));

@@ -2,6 +2,7 @@
  * The shape of a verb of the command. `commands.ts` is the table of them; `main.ts` parses, helps and runs.
  */
 import type { ParseArgsOptionsConfig } from "node:util";
+import type { ErrorCode } from "../call/index.ts";
 
 /** What a verb's exit code means. Documented in `holdfast --help`. */
 export const exitCodes = {
@@ -66,10 +67,12 @@ export interface Command {
   /** Most positional arguments. */
   readonly positionals: number;
   readonly options: CommandOptions;
+  /** Exit codes of the verb's own instead of those of all verbs, by error. Its `details` say them. */
+  readonly errorExitCodes?: Partial<Record<ErrorCode | "other", number>>;
   /** Further lines of the verb's own help. */
   readonly details?: string;
   /** @returns the exit code; a thrown HoldfastError is printed and becomes one */
-  run(input: CommandInput): Promise<ExitCode>;
+  run(input: CommandInput): Promise<number>;
 }
 
 export function parseArgsOptions(options: CommandOptions): ParseArgsOptionsConfig {

@@ -1,4 +1,5 @@
 /** The verbs, in the order in which `--help` lists them. */
+import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { downCommand } from "./down.ts";
 import { loadCommand } from "./load.ts";
@@ -6,4 +7,11 @@ import { planCommand } from "./plan.ts";
 import { statusCommand } from "./status.ts";
 import { upCommand } from "./up.ts";
 
-export const commands: readonly Command[] = [planCommand, upCommand, statusCommand, loadCommand, downCommand];
+export const commands: readonly Command[] = [
+  planCommand,
+  upCommand,
+  statusCommand,
+  loadCommand,
+  checkCommand,
+  downCommand,
+];

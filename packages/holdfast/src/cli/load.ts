@@ -17,7 +17,7 @@ import {
 import { findSystemFile } from "../runtime/project.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { profileMachine } from "./load-profile.ts";
-import { wholeNumber } from "./parse.ts";
+import { durationMs, wholeNumber } from "./parse.ts";
 import { saveMeasured } from "./save-measured.ts";
 
 const defaultUrl = "http://127.0.0.1:4000";
@@ -78,7 +78,7 @@ export const loadCommand: Command = {
     const ratePerSecond = rate === undefined ? undefined : parseRate(rate);
     const seed = whole("seed", 0, Number.MAX_SAFE_INTEGER - 2);
     const maxInFlight = whole("max-in-flight", 1, 100_000);
-    const durationMs = parseDuration(text("duration") ?? defaultDuration);
+    const lengthMs = durationMs("duration", text("duration") ?? defaultDuration);
     const target = loadTarget(text("url") ?? defaultUrl, values["allow-remote"] === true);
     const plan = await readLoadPlan(findSystemFile(positionals[0] ?? io.cwd, io.cwd));
 
@@ -90,7 +90,7 @@ export const loadCommand: Command = {
         plan,
         target,
         clock: systemClock,
-        durationMs,
+        durationMs: lengthMs,
         signal: interrupt.signal,
         ...(ratePerSecond === undefined ? {} : { ratePerSecond }),
         ...(seed === undefined ? {} : { seed }),
@@ -121,16 +121,5 @@ function parseRate(text: string): number {
   throw new HoldfastError(
     "HOLDFAST_USAGE",
     `--rate should be a number of requests a second above 0, up to 1000000, got ${JSON.stringify(text)}.`,
-  );
-}
-
-/** `500ms`, `30s`, `5m`, `1h`, or seconds without a unit. */
-function parseDuration(text: string): number {
-  const [, amount, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
-  const ms = Number(amount) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as "s"];
-  if (ms > 0) return ms;
-  throw new HoldfastError(
-    "HOLDFAST_USAGE",
-    `--duration should be a time such as 30s, 5m or 500ms, got ${JSON.stringify(text)}.`,
   );
 }

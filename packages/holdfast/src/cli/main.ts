@@ -34,7 +34,7 @@ export async function runCommandLine(
   argv: readonly string[],
   io: CommandIo,
   table: readonly Command[] = commands,
-): Promise<ExitCode> {
+): Promise<number> {
   let json = false;
   try {
     const parsed = parseCommandLine(argv, table);
@@ -49,21 +49,21 @@ export async function runCommandLine(
     json = parsed.input.values.json === true;
     return await parsed.command.run({ ...parsed.input, io });
   } catch (error) {
-    return report(error, json, io);
+    return report(error, json, io, table.find(({ name }) => name === argv[0])?.errorExitCodes);
   }
 }
 
-function report(error: unknown, json: boolean, io: CommandIo): ExitCode {
+function report(error: unknown, json: boolean, io: CommandIo, own: Command["errorExitCodes"] = {}): number {
   if (error instanceof HoldfastError) {
     const { code, message, data } = error;
     if (json) io.out(JSON.stringify({ error: { code, message, data } }));
     else io.err(`${message}\n(${code})`);
-    return codesOfErrors[code] ?? exitCodes.failed;
+    return own[code] ?? own.other ?? codesOfErrors[code] ?? exitCodes.failed;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (json) io.out(JSON.stringify({ error: { message: text } }));
   else io.err(`This should not have happened; please report it.\n${text}`);
-  return exitCodes.failed;
+  return own.other ?? exitCodes.failed;
 }
 
 function version(): string {

@@ -87,6 +87,24 @@ export function wholeNumber(name: string, value: string, min: number, max: numbe
   throw usage(`--${name} should be a whole number from ${min} to ${max}, got ${JSON.stringify(value)}.`);
 }
 
+/** A time such as `500ms`, `30s`, `5m`, `1h`, or seconds without a unit. @throws {HoldfastError} HOLDFAST_USAGE */
+export function durationMs(name: string, value: string): number {
+  const [, amount, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(value) ?? [];
+  const ms = Number(amount) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as "s"];
+  if (ms > 0) return ms;
+  throw usage(`--${name} should be a time such as 30s, 5m or 500ms, got ${JSON.stringify(value)}.`);
+}
+
+/** A size such as `512MiB` or `2GiB`, or bytes without a unit. @throws {HoldfastError} HOLDFAST_USAGE */
+export function sizeBytes(name: string, value: string, min: number): number {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)(?:([KMGT])i?B)?$/i.exec(value) ?? [];
+  const bytes = Math.round(Number(amount) * 1024 ** " KMGT".indexOf(unit.toUpperCase() || " "));
+  if (bytes >= min) return bytes;
+  throw usage(
+    `--${name} should be a size such as 512MiB or 2GiB, at least ${min / 2 ** 20}MiB, got ${JSON.stringify(value)}.`,
+  );
+}
+
 function usage(message: string): HoldfastError {
   return new HoldfastError("HOLDFAST_USAGE", message);
 }

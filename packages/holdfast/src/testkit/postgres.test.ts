@@ -1,27 +1,15 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { chmod, mkdtemp, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
-import { afterEach, expect, test } from "vitest";
-import type { PostgresEndpoint } from "../engines/postgres/config.ts";
-import {
-  isRunning,
-  processStartTime,
-  serverTempDir,
-  serverUser,
-} from "../engines/postgres/embedded/index.ts";
+import { expect, test } from "vitest";
+import type { PostgresEndpoint, PostgresNodeConfig } from "../engines/postgres/config.ts";
+import { isRunning, serverTempDir, serverUser } from "../engines/postgres/embedded/index.ts";
+import { nothingIsLeft, startServersElsewhere } from "./leftovers-testing.ts";
 import { startTestPostgres } from "./postgres.ts";
+import type { PostgresMember } from "./postgres-member.ts";
 import { sweepTestDirs } from "./test-dir.ts";
-import { until } from "./wait.ts";
-
-const kit = new URL("./postgres.ts", import.meta.url).href;
-const children: ChildProcess[] = [];
-
-afterEach(() => {
-  for (const child of children.splice(0)) child.kill("SIGKILL");
-});
 
 async function query(
   endpoint: PostgresEndpoint | undefined,
@@ -67,49 +55,88 @@ test("several nodes are several clusters, shards are dealt in turn, and nothing 
   }
 });
 
+const options = { module: "./postgres.ts", name: "startTestPostgres" } as const;
+
 test("a test process that is killed takes its servers and files with it", async () => {
-  const { child, pid, dataDir, socketDir } = await killable();
-  const startTime = (await processStartTime(pid)) ?? "";
-  child.kill("SIGKILL");
-  await until(async () => !(await isRunning({ pid, startTime })), { what: "the end of the servers" });
-  await until(async () => (await gone(dataDir)) && (await gone(socketDir)), { what: "the removal of files" });
+  const { victim, left } = await startServersElsewhere(options.module, options.name, "{ replicas: 1 }");
+  await using _ = victim;
+  expect(left.processes).toHaveLength(2);
+  await victim.kill();
+  await nothingIsLeft(left);
 });
 
 test("when the watchdog dies as well, the next test to start cleans up", async () => {
-  const { child, pid, dataDir, socketDir } = await killable();
-  const startTime = (await processStartTime(pid)) ?? "";
-  const dogs = await watchdogsOf(child.pid ?? 0);
+  const { victim, left } = await startServersElsewhere(options.module, options.name, "{}");
+  await using _ = victim;
+  const dogs = await watchdogsOf(victim.pid);
   expect(dogs).toHaveLength(1);
   for (const dog of dogs) process.kill(dog, "SIGKILL");
-  child.kill("SIGKILL");
-  await once(child, "exit");
+  await victim.kill();
   await sweepTestDirs();
   // Other test files may be sweeping at this moment, so ours may have found the work half done.
-  await until(async () => !(await isRunning({ pid, startTime })), { what: "the end of the servers" });
-  await until(async () => (await gone(dataDir)) && (await gone(socketDir)), { what: "the removal of files" });
+  await nothingIsLeft(left);
 });
 
 // Also how Holdfast runs for everybody who is not root: no other user, no giving away of files.
 test.runIf(process.getuid?.() === 0)("an ordinary user runs servers as itself", async () => {
-  const user = await serverUser();
+  const { uid, gid } = await serverUser();
   const home = await mkdtemp(join(serverTempDir(), "hf-home-"));
   try {
     await chmod(home, 0o777);
-    const { child, dataDir } = await killable({ uid: user.uid, gid: user.gid, home });
-    expect((await stat(dataDir)).uid).toBe(user.uid);
-    child.kill("SIGKILL");
-    await until(() => gone(dataDir), { what: "the removal of the data" });
+    const env = { PATH: process.env.PATH, HOME: home, TMPDIR: home };
+    const { victim, left } = await startServersElsewhere(options.module, options.name, "{}", {
+      uid,
+      gid,
+      env,
+    });
+    await using _ = victim;
+    expect((await stat(left.dirs[0] ?? "")).uid).toBe(uid);
+    await victim.kill();
+    await nothingIsLeft(left);
   } finally {
     await rm(home, { recursive: true, force: true });
   }
 });
 
-async function gone(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => false,
-    () => true,
-  );
-}
+test("Debian's Postgres 15 runs with replicas; servers are paused, crashed and restarted as a whole", async () => {
+  await using postgres = await startTestPostgres({ major: 15, replicas: 2 });
+  const [primary, replica] = postgres.members as [PostgresMember, PostgresMember];
+  expect(postgres.members.map((member) => member.role)).toEqual(["primary", "replica", "replica"]);
+  const at = ({ port }: PostgresMember) => ({
+    ...(postgres.config.nodes[0] as PostgresNodeConfig).primary,
+    port,
+  });
+  expect(await query(at(primary), "show server_version_num")).toMatchObject([
+    { server_version_num: expect.stringMatching(/^15/) },
+  ]);
+  await query(at(primary), "create table t as select 1 as a");
+  await postgres.caughtUp();
+  expect(await query(at(replica), "select a from t")).toEqual([{ a: 1 }]);
+
+  await primary.pause();
+  let answered = false;
+  const late = query(at(primary), "select a from t").finally(() => {
+    answered = true;
+  });
+  expect(await query(at(replica), "select a from t")).toEqual([{ a: 1 }]);
+  expect(answered).toBe(false);
+  await primary.resume();
+  expect(await late).toEqual([{ a: 1 }]);
+
+  await primary.kill();
+  expect(primary.running).toBe(false);
+  await expect(query(at(primary), "select 1")).rejects.toThrow("ECONNREFUSED");
+  expect(await query(at(replica), "select a from t")).toEqual([{ a: 1 }]);
+  await primary.restart();
+  expect(primary.running).toBe(true);
+  await query(at(primary), "insert into t values (2)");
+  await postgres.caughtUp();
+  expect(await query(at(replica), "select a from t order by a")).toEqual([{ a: 1 }, { a: 2 }]);
+});
+
+test("a major version that replicas cannot be made for is refused", async () => {
+  await expect(startTestPostgres({ major: 14 })).rejects.toThrow("major should be 15 or more, got 14");
+});
 
 async function watchdogsOf(pid: number): Promise<number[]> {
   const { stdout } = await promisify(execFile)("ps", ["-A", "-o", "pid=,ppid=,args="]);
@@ -117,24 +144,4 @@ async function watchdogsOf(pid: number): Promise<number[]> {
     const [id, parent] = line.trim().split(/\s+/);
     return Number(parent) === pid && line.includes("holdfast-watchdog") ? [Number(id)] : [];
   });
-}
-
-/** A process that has started test servers and waits. */
-async function killable(as: { uid?: number; gid?: number; home?: string } = {}) {
-  const script = `
-    import { startTestPostgres } from ${JSON.stringify(kit)};
-    const { nodes: [node] } = await startTestPostgres();
-    console.log(JSON.stringify({ pid: node.primary.pid, dataDir: node.primary.dataDir,
-      socketDir: node.primary.socketDir }));
-    setInterval(() => {}, 1000);`;
-  const { home, ...ids } = as;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
-    ...ids,
-    ...(home === undefined ? {} : { env: { PATH: process.env.PATH, HOME: home, TMPDIR: home } }),
-    cwd: "/",
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  children.push(child);
-  const [line] = await once(child.stdout as NodeJS.ReadableStream, "data");
-  return { child, ...(JSON.parse(String(line)) as { pid: number; dataDir: string; socketDir: string }) };
 }

@@ -6,22 +6,24 @@
  *   const config = postgres.config;                     // a DatabaseConfig: 4 shards, round robin over the nodes
  *   const other = await postgres.freshDatabase();       // another empty database on the same servers
  *   await postgres.caughtUp();                          // replicas have replayed all that was committed
- *   postgres.nodes[0].primary.kill("SIGKILL");          // and then nodes[0].restartServer("primary")
+ *   postgres.members[0].kill();                         // a crash; and then members[0].restart()
  *
  * Start one per test file (beforeAll / afterAll) and take a fresh database per test: that costs milliseconds.
  */
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { systemClock } from "../clock/index.ts";
 import type { DatabaseConfig } from "../engines/postgres/config.ts";
 import { type RunningNode, startNode } from "../engines/postgres/embedded/index.ts";
+import { debianPostgres } from "./postgres-debian.ts";
+import { type PostgresMember, postgresMembers } from "./postgres-member.ts";
 import { copyTemplate, testPassword } from "./postgres-template.ts";
-import { makeTestDir, sweepTestDirs } from "./test-dir.ts";
+import { openTestDir } from "./test-dir.ts";
 import { until } from "./wait.ts";
-import { watchdog } from "./watchdog.ts";
 
 export interface TestPostgresOptions {
+  /** Major version. Default: the embedded one. Another is Debian's, 15 or newer: `postgresql-15` … */
+  readonly major?: number;
   /** Default 1. */
   readonly nodes?: number;
   /** Streaming replicas of each node. Default 0. */
@@ -49,6 +51,8 @@ export interface TestPostgres extends AsyncDisposable {
   readonly config: DatabaseConfig;
   /** Names `node-1`, `node-2` … */
   readonly nodes: readonly RunningNode[];
+  /** The servers of all nodes, node by node, the primary first: to crash, pause and restart them. */
+  readonly members: readonly PostgresMember[];
   /** Another, empty Postgres database on the same servers. */
   freshDatabase(options?: FreshDatabaseOptions): Promise<DatabaseConfig>;
   /** Resolves when every replica has replayed what its primary has committed by now. */
@@ -58,21 +62,19 @@ export interface TestPostgres extends AsyncDisposable {
 }
 
 export async function startTestPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
-  const { nodes: nodeCount = 1, replicas = 0, shards = 4, onDisk = false, settings = {} } = options;
-  await sweepTestDirs();
-  const dir = await makeTestDir(onDisk);
-  const dog = watchdog(dir);
+  const { major, nodes: nodeCount = 1, replicas = 0, shards = 4, onDisk = false, settings = {} } = options;
+  const binaries = major === undefined ? {} : { binaries: await debianPostgres(major) };
+  const dir = await openTestDir({ onDisk });
   let started: RunningNode[] = [];
   const clear = async () => {
     await Promise.all(started.map((node) => node.stop()));
-    await rm(dir, { recursive: true, force: true });
-    dog.release();
+    await dir.remove();
   };
   const starting = await Promise.allSettled(
     Array.from({ length: nodeCount }, (_, index) =>
       startNode({
         name: `node-${index + 1}`,
-        dir: join(dir, `node-${index + 1}`),
+        dir: join(dir.path, `node-${index + 1}`),
         replicas,
         clock: systemClock,
         sharedBuffersMiB: 32,
@@ -80,6 +82,7 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
         password: testPassword,
         makeData: (data) => copyTemplate(index, data),
         syncCopies: false,
+        ...binaries,
         stopMs: 5_000,
       }),
     ),
@@ -113,7 +116,8 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
     stopping ??= clear();
     return stopping;
   };
-  return { config, nodes, freshDatabase, caughtUp, stop, [Symbol.asyncDispose]: stop };
+  const members = postgresMembers(nodes);
+  return { config, nodes, members, freshDatabase, caughtUp, stop, [Symbol.asyncDispose]: stop };
 }
 
 function databaseConfig(nodes: readonly RunningNode[], database: string, shards: number): DatabaseConfig {

@@ -5,15 +5,14 @@
 import { constants } from "node:fs";
 import { access, chmod, mkdtemp, readdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { systemClock } from "../clock/index.ts";
 import {
   isRunning,
   type ProcessIdentity,
   processStartTime,
   serverTempDir,
   socketDirOf,
-  stopOrphans,
 } from "../engines/postgres/embedded/index.ts";
+import { clearTestDir, watchdog } from "./watchdog.ts";
 
 const prefix = "hft-";
 
@@ -35,7 +34,27 @@ export async function testBaseDir(): Promise<string> {
   return serverTempDir();
 }
 
-export async function makeTestDir(onDisk = false): Promise<string> {
+export interface TestDir {
+  readonly path: string;
+  /** Removes the directory: call it when no server in it runs. Can run twice. */
+  remove(): Promise<void>;
+}
+
+/** A new directory for one set of servers. When this process dies, whatever runs in it is ended and it is removed. */
+export async function openTestDir({ onDisk = false } = {}): Promise<TestDir> {
+  await sweepTestDirs();
+  const path = await makeTestDir(onDisk);
+  const dog = watchdog(path);
+  return {
+    path,
+    async remove() {
+      await rm(path, { recursive: true, force: true });
+      dog.release();
+    },
+  };
+}
+
+async function makeTestDir(onDisk: boolean): Promise<string> {
   const dir = await mkdtemp(join(onDisk ? serverTempDir() : await testBaseDir(), prefix));
   const identity: ProcessIdentity = {
     pid: process.pid,
@@ -51,15 +70,20 @@ export async function sweepTestDirs(): Promise<void> {
   for (const dir of await testDirs()) {
     const maker = await recordedProcess(dir);
     if (!maker || (await isRunning(maker))) continue;
-    for (const node of await namesIn(dir)) {
-      const servers = join(dir, node, "servers");
-      for (const server of await namesIn(servers)) {
-        await stopOrphans(join(servers, server), systemClock);
-        await rm(socketDirOf(join(servers, server)), { recursive: true, force: true });
-      }
-    }
-    await rm(dir, { recursive: true, force: true });
+    const sockets = await socketDirs(dir);
+    await clearTestDir(dir);
+    await Promise.all(sockets.map((socket) => rm(socket, { recursive: true, force: true })));
   }
+}
+
+/** The directories of Postgres sockets, which lie elsewhere; also of servers that ended by themselves. */
+async function socketDirs(dir: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const node of await namesIn(dir)) {
+    const servers = join(dir, node, "servers");
+    for (const server of await namesIn(servers)) found.push(socketDirOf(join(servers, server)));
+  }
+  return found;
 }
 
 async function testDirs(): Promise<string[]> {

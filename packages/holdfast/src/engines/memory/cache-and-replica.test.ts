@@ -5,11 +5,12 @@
 import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Call, inCall } from "../../call/index.ts";
+import { Call, HoldfastError, inCall } from "../../call/index.ts";
 import { systemClock } from "../../clock/index.ts";
 import { cache, database, inWorld, World } from "../../parts/index.ts";
-import { startTestPostgres, type TestPostgres, until } from "../../testkit/index.ts";
+import { freePort, startTestPostgres, type TestPostgres, until } from "../../testkit/index.ts";
 import { postgresInvalidationBus } from "../postgres/bus.ts";
+import type { DatabaseConfig } from "../postgres/config.ts";
 import { postgresDatabase } from "../postgres/database.ts";
 import { installFramework } from "../postgres/install.ts";
 import { migrateDatabase } from "../postgres/migrate.ts";
@@ -21,6 +22,9 @@ interface Tables {
 }
 const links = database<Tables>("links", { shards: { count: 4 } });
 const hot = cache("hot", { ttlMs: 600_000, staleMs: 600_000, busBoundMs: 60_000 });
+
+/** Refuses rather than answering what may be old. */
+const strict = cache("strict", { ttlMs: 600_000, staleMs: 0, busBoundMs: 200 });
 
 let postgres: TestPostgres;
 let replica: pg.Client;
@@ -38,19 +42,21 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
-/** A process of the system: its own world, pools, bus connection and cache. */
-function openProcess(name: string): World {
+/** A process of the system: its own world, pools, bus connection and caches. */
+function openProcess(name: string, busConfig: Pick<DatabaseConfig, "nodes"> = postgres.config): World {
   const clock = systemClock;
   const world = new World(name, clock);
   const nodes = openDatabaseNodes(postgres.config, { clock, applicationName: name });
-  const bus = postgresInvalidationBus(nodes, clock);
-  const engine = memoryCache(hot, { bus, clock, seam: world.seam });
+  const bus = postgresInvalidationBus({ config: busConfig }, clock);
+  for (const part of [hot, strict]) {
+    const engine = memoryCache(part, { bus, clock, seam: world.seam });
+    world.bind(part, engine);
+    opened.push(() => engine.close());
+  }
   world.bind(links, postgresDatabase(links as never, nodes, clock));
-  world.bind(hot, engine);
   opened.push(
     () => nodes.close(),
     () => bus.close(),
-    () => engine.close(),
   );
   return world;
 }
@@ -149,3 +155,48 @@ test("nor does it where the invalidation was never heard, because it came before
   expect(await inWorld(after, () => urlOf("b"))).toBe("new");
   await replica.query("select pg_wal_replay_resume()");
 });
+
+test("nor while the bus is away, when nobody says what was invalidated: then the primary is asked, or nobody", async () => {
+  // Reaches the servers, and no bus: nothing listens on a port that was free a moment ago.
+  const port = await freePort();
+  const nodes = postgres.config.nodes.map((node) => ({ ...node, primary: { ...node.primary, port } }));
+  const deaf = openProcess("deaf", { nodes });
+  const here = openProcess("here again");
+  const textOf = () =>
+    strict.get("c", () =>
+      links
+        .at("c")
+        .read((db) => db.selectFrom("link").select("url").where("code", "=", "c").executeTakeFirst()),
+    );
+  await inWorld(here, async () => {
+    await links
+      .at("c")
+      .write((tx) => sql`create table if not exists link (code text primary key, url text)`.execute(tx));
+    await links.at("c").write((tx) => tx.insertInto("link").values({ code: "c", url: "old" }).execute());
+  });
+  await postgres.caughtUp();
+  expect(await inWorld(deaf, textOf)).toEqual({ url: "old" });
+  await pauseReplay();
+  await inWorld(here, () => change("c", "new"));
+  await until(async () => (await inWorld(deaf, textOf))?.url === "new", { what: "the new value" });
+
+  const [primary] = postgres.members;
+  await primary?.kill();
+  try {
+    await until(() => inWorld(deaf, textOf).then(() => false, isUnavailable), { what: "a refusal" });
+    // The fault works: the replica is there, and would have answered.
+    const eventually = await inWorld(deaf, () =>
+      links
+        .at("c")
+        .read("eventual", (db) => db.selectFrom("link").select("url").where("code", "=", "c").execute()),
+    );
+    expect(eventually).toEqual([{ url: "old" }]);
+  } finally {
+    await replica.query("select pg_wal_replay_resume()");
+    await primary?.restart();
+  }
+});
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof HoldfastError && error.code === "HOLDFAST_UNAVAILABLE";
+}

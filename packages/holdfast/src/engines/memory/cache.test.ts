@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Call, currentCall, HoldfastError, inCall, Seam } from "../../call/index.ts";
+import { Call, currentCall, HoldfastError, inCall, Seam, Session } from "../../call/index.ts";
 import { type ManualClock, manualClock } from "../../clock/index.ts";
 import {
   type CacheOptions,
@@ -23,6 +23,7 @@ function spokenBus(clock: ManualClock) {
       return () => listeners.delete(listener);
     },
     lastSyncMs: () => heardMs,
+    unheard: (sinceMs) => ((heardMs ?? -Infinity) < sinceMs ? ["n1"] : []),
     async close() {},
   };
   return {
@@ -361,12 +362,13 @@ test("a load after an invalidation reads at least as far as the invalidating com
 });
 
 test("a position that was just heard holds for its own keys; after a minute it holds for all", async () => {
-  const { clock, engine, say } = fixture({ ttlMs: 1 });
+  const { clock, engine, hear, say } = fixture({ ttlMs: 1 });
   const seen = (key: string) => engine.get(key, async () => currentCall()?.session.get("n1")?.lsn);
   say(["a"], 700n);
   expect([await seen("a"), await seen("b")]).toEqual([700n, undefined]);
   say(["a"], 600n); // words of one key may come in any order
   await clock.advance(60_000);
+  hear();
   say(["c"], 800n);
   expect([await seen("a"), await seen("b"), await seen("c")]).toEqual([700n, 700n, 800n]);
 });
@@ -455,4 +457,52 @@ test("a timer that a load needed is gone when the load has ended", async () => {
   await engine.get("a", async () => "new");
   await clock.advance(0);
   expect(clock.pendingTimers).toBe(0);
+});
+
+/** A load that says what its session asks of the node. */
+const askedOfNode = async () => currentCall()?.session.get("n1")?.lsn ?? 0n;
+
+test("while the bus is silent a load asks for more than any replica has, and is not taken for it", async () => {
+  const { clock, engine, hear } = fixture({ busBoundMs: 300 });
+  expect(await engine.get("before", askedOfNode)).toBe(0n);
+  await clock.advance(301);
+  expect(await engine.get("key", askedOfNode)).toBe((1n << 63n) - 1n);
+  // The entry does not count as having seen that much: who has written since goes past it.
+  const session = new Session();
+  session.raise("n1", { system: "1", timeline: 1, lsn: 7n });
+  expect(await inCall(new Call(clock, { session }), () => engine.get("key", async () => "own write"))).toBe(
+    "own write",
+  );
+  hear();
+  expect(await engine.get("after", askedOfNode)).toBe(0n);
+});
+
+test("who keeps stale values to stay up takes what a replica has", async () => {
+  const { clock, engine } = fixture({ busBoundMs: 300, staleMs: 1_000 });
+  await clock.advance(301);
+  expect(await engine.get("key", askedOfNode)).toBe(0n);
+});
+
+test("what was loaded while the bus was heard is trusted from its last word on, not from the load", async () => {
+  const { clock, engine, hear } = fixture({ busBoundMs: 300 });
+  hear();
+  await clock.advance(200);
+  expect(await engine.get("key", async () => "first")).toBe("first");
+  await clock.advance(99);
+  expect(await engine.get("key", async () => "second")).toBe("first");
+  await clock.advance(1);
+  expect(await engine.get("key", async () => "second")).toBe("second");
+});
+
+test("a load that is older than the bound is not joined while the bus is silent", async () => {
+  const { clock, engine } = fixture({ busBoundMs: 300 });
+  const slow = gate<string>();
+  const early = engine.get("key", slow.load);
+  await clock.advance(200);
+  const joined = engine.get("key", async () => "not asked");
+  await clock.advance(101);
+  expect(await engine.get("key", async () => "new")).toBe("new");
+  slow.resolve("old");
+  expect(await Promise.all([early, joined])).toEqual(["old", "old"]);
+  expect(await engine.get("key", async () => "not asked")).toBe("new");
 });

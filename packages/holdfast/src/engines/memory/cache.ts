@@ -4,9 +4,13 @@
  *
  * An entry is answered as it is only while it is fresh and trusted:
  * - fresh: less than `ttlMs` since it was loaded;
- * - trusted: no gap in the bus since its load began, and the bus was heard within `busBoundMs`, or the load
- *   itself is that young. So an invalidation holds everywhere within `busBoundMs`, even when the bus is down:
- *   what is not trusted is loaded anew, and the source decides.
+ * - trusted: no gap in the bus since its load began, and the bus was heard within `busBoundMs`, or what the load
+ *   brought was current that lately. So an invalidation holds everywhere within `busBoundMs`, even when the bus is
+ *   down: what is not trusted is loaded anew.
+ *
+ * While the bus is down nobody says how far such a load has to read, and a replica that lags would bring back what
+ * was invalidated. So the load's session then asks for more than any replica has, and `session` reads go to the
+ * primary. With `staleMs` above 0 they do not: whoever wants answers while a primary is away takes a replica's.
  *
  * Stale values (only with `staleMs` above 0) are answered in two cases. Trusted but no longer fresh: at once,
  * while one background load refreshes them. Otherwise: only when the load failed because its source could not
@@ -16,11 +20,19 @@
  * A call that has written, or seen, more of a database than an entry's load had bypasses the entry: it reads
  * its own writes.
  *
- * What an entry's age is measured from: trust from the start of its load (that is how old its value may be),
- * freshness from the end.
+ * What an entry's age is measured from: trust from when its value is known to have been current (the start of a load
+ * that asked the primary, the last word of the bus for any other), freshness from the end of the load.
  */
 import { LRUCache } from "lru-cache";
-import { Call, currentCall, HoldfastError, type LogPosition, type Seam, Session } from "../../call/index.ts";
+import {
+  Call,
+  currentCall,
+  HoldfastError,
+  inCall,
+  type LogPosition,
+  type Seam,
+  Session,
+} from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { Cache, CachePort, CacheStats, InvalidationBus } from "../../parts/cache/index.ts";
 import { singleFlight } from "../../resilience/index.ts";
@@ -46,6 +58,9 @@ const refreshMsMax = 10_000;
 const retryPauseMs = 1_000;
 const keyLengthMax = 1024;
 
+/** A position that no server has: only a primary is not asked for it. */
+const beyondEveryReplica: LogPosition = { system: "0", timeline: 0, lsn: (1n << 63n) - 1n };
+
 /**
  * The right to store what is loaded for a key. An invalidation takes it away; clocks play no part. Loads are
  * shared under the lease's id, not the key's name, so that who asks after an invalidation starts a new load.
@@ -54,16 +69,23 @@ interface Lease {
   readonly id: string;
   /** The load's own call, once it runs. */
   shared: Call | undefined;
+  readonly known: Known;
+  /** Nodes whose words were missing when it began, and that it has to ask at the primary. */
+  readonly unheard: readonly string[];
+}
+
+/** What is certain of a value: everything that was invalidated before `asOfMs` is in it. */
+interface Known {
+  readonly asOfMs: number;
+  /** How many gaps of the bus had been heard. */
+  readonly gaps: number;
 }
 
 interface Entry {
   readonly value: unknown;
-  /** When its load began. */
-  readonly askedAtMs: number;
+  readonly known: Known;
   readonly freshUntilMs: number;
   readonly staleUntilMs: number;
-  /** How many gaps of the bus had been heard. */
-  readonly gaps: number;
   /** What the load had seen at least. */
   readonly seen: Session;
   /** Not before this is the source asked again after a failed load. */
@@ -92,9 +114,9 @@ export function memoryCache(declaration: Cache, { bus, clock, seam }: MemoryCach
   let leasesGiven = 0;
   let closed = false;
 
-  const isTrusted = (entry: Entry, nowMs: number): boolean => {
-    if (entry.gaps !== counts.gaps) return false;
-    if (bus === undefined || nowMs < entry.askedAtMs + busBoundMs) return true;
+  const isTrusted = ({ asOfMs, gaps }: Known, nowMs: number): boolean => {
+    if (gaps !== counts.gaps) return false;
+    if (bus === undefined || nowMs < asOfMs + busBoundMs) return true;
     const heardMs = bus.lastSyncMs();
     return heardMs !== undefined && nowMs < heardMs + busBoundMs;
   };
@@ -105,7 +127,7 @@ export function memoryCache(declaration: Cache, { bus, clock, seam }: MemoryCach
     const session = currentCall()?.session;
     if (session !== undefined && session.size > 0 && !entry.seen.covers(session)) return wait(key, load);
     const nowMs = clock.monotonicMs();
-    const trusted = isTrusted(entry, nowMs);
+    const trusted = isTrusted(entry.known, nowMs);
     if (trusted && nowMs < entry.freshUntilMs) {
       counts.hits++;
       return Promise.resolve(entry.value as T);
@@ -153,12 +175,26 @@ export function memoryCache(declaration: Cache, { bus, clock, seam }: MemoryCach
   const heldLease = (key: string, call?: Call): Lease | undefined => {
     const lease = leases.get(key);
     if (lease?.shared?.signal?.aborted) return undefined;
+    // A load that takes long brings what was there when it began.
+    if (lease && !isTrusted(lease.known, clock.monotonicMs())) return undefined;
     if (call === undefined || call.session.size === 0) return lease;
     return lease?.shared?.session.covers(call.session) ? lease : undefined;
   };
 
+  const newLease = (): Lease => {
+    const nowMs = clock.monotonicMs();
+    const silent = bus?.unheard(nowMs - busBoundMs) ?? [];
+    const asOfMs = bus === undefined || silent.length > 0 ? nowMs : (bus.lastSyncMs() ?? nowMs);
+    return {
+      id: String(++leasesGiven),
+      shared: undefined,
+      known: { asOfMs, gaps: counts.gaps },
+      unheard: staleMs === 0 ? silent : [],
+    };
+  };
+
   const share = <T>(key: string, load: () => Promise<T>, call: Call | undefined): Promise<T> => {
-    const lease = heldLease(key, call) ?? { id: String(++leasesGiven), shared: undefined };
+    const lease = heldLease(key, call) ?? newLease();
     leases.set(key, lease);
     return flights.run(lease.id, (shared) => loadUnder(lease, key, load, shared), call);
   };
@@ -171,11 +207,10 @@ export function memoryCache(declaration: Cache, { bus, clock, seam }: MemoryCach
   ): Promise<T> => {
     lease.shared = shared;
     recent.raise(shared.session, key);
-    const askedAtMs = clock.monotonicMs();
     counts.loads++;
     try {
-      const value = await seam.operation("cache", name, "load", shared, load);
-      if (giveBack(key, lease)) store(key, askedAtMs, shared.session, value);
+      const value = await seam.operation("cache", name, "load", shared, () => loadFrom(lease, shared, load));
+      if (giveBack(key, lease)) store(key, lease.known, shared.session, value);
       else counts.overtakenLoads++;
       return value;
     } catch (error) {
@@ -186,10 +221,20 @@ export function memoryCache(declaration: Cache, { bus, clock, seam }: MemoryCach
     }
   };
 
+  const loadFrom = async <T>(lease: Lease, shared: Call, load: () => Promise<T>): Promise<T> => {
+    if (lease.unheard.length === 0) return load();
+    // A session of its own: what it asks for was seen by nobody, and must not be taken for it.
+    const session = new Session();
+    session.merge(shared.session);
+    for (const node of lease.unheard) session.raise(node, beyondEveryReplica);
+    using call = new Call(clock, { session }, shared);
+    return await inCall(call, load);
+  };
+
   /** @returns whether the lease was still held */
   const giveBack = (key: string, lease: Lease): boolean => leases.get(key) === lease && leases.delete(key);
 
-  const store = (key: string, askedAtMs: number, session: Session, value: unknown): void => {
+  const store = (key: string, known: Known, session: Session, value: unknown): void => {
     if (closed) return;
     const size = storedBytes(key, value);
     if (size === undefined || size > maxBytes) {
@@ -203,10 +248,9 @@ export function memoryCache(declaration: Cache, { bus, clock, seam }: MemoryCach
     const freshUntilMs = clock.monotonicMs() + freshMs;
     const entry: Entry = {
       value: freezeDeep(value),
-      askedAtMs,
+      known,
       freshUntilMs,
       staleUntilMs: freshUntilMs + staleMs,
-      gaps: counts.gaps,
       seen: lastSeen,
       retryAtMs: 0,
     };

@@ -83,6 +83,8 @@ export function postgresInvalidationBus(
       }
       return earliestMs;
     },
+    unheard: (sinceMs) =>
+      nodes.flatMap(({ name }, index) => ((readers[index]?.lastSyncMs ?? -Infinity) < sinceMs ? [name] : [])),
     async close() {
       await Promise.all(readers.map((reader) => reader.close()));
     },

@@ -37,6 +37,8 @@ export interface InvalidationBus {
    * heard. `undefined` before the first contact with all of them.
    */
   lastSyncMs(): number | undefined;
+  /** Names of the nodes that have not been heard up to `sinceMs`, on the clock's monotonic scale. */
+  unheard(sinceMs: number): readonly string[];
   /** Stops reading and closes the connections. Twice is fine. */
   close(): Promise<void>;
 }

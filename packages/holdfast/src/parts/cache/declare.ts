@@ -22,14 +22,17 @@ export interface CacheOptions {
   /**
    * How long after `ttlMs` a value may still be answered while it is reloaded, or because the source cannot be
    * reached. Default 0. The price of staying up: with both the bus and the source down, an invalidated value
-   * may be answered for that long. 0 refuses instead.
+   * may be answered for that long, and a load may take what a lagging replica has. 0 refuses instead.
    */
   readonly staleMs?: number;
   /** Freshness of an absent value (`undefined` or `null`). Default a tenth of `ttlMs`. */
   readonly negativeTtlMs?: number;
   /** Bound of keys and values together, as JSON, in bytes; what is larger is not kept. Default 64 MiB. */
   readonly maxBytes?: number;
-  /** Without word from the bus for this long, entries are loaded anew before they are trusted. Default 5_000. */
+  /**
+   * Without word from the bus for this long, entries are loaded anew before they are trusted: with `staleMs` 0 by
+   * `session` reads that go to the primary, because nobody says how far a replica has to be. Default 5_000.
+   */
   readonly busBoundMs?: number;
 }
 

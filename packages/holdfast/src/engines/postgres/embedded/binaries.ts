@@ -14,7 +14,7 @@ import type { OsUser } from "./os-user.ts";
 import { defaultSharedDir, makeSharedDir, reachableBy } from "./reachable.ts";
 
 export interface PostgresBinaries {
-  /** Version of the npm package, for example `18.4.0-beta.17`. */
+  /** What tells two installations apart: version of the npm package, for example `18.4.0-beta.17`. */
   readonly version: string;
   /** Major version of Postgres: the one that a data directory's PG_VERSION has to equal. */
   readonly major: number;

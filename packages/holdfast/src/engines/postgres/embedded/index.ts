@@ -26,6 +26,7 @@ export {
   isRunning,
   type ProcessIdentity,
   processStartTime,
+  signalProcess,
   stopOrphans,
 } from "./processes.ts";
 export type { ReplicaState } from "./replica-slots.ts";

@@ -47,9 +47,7 @@ export async function initDataDir(options: InitDataOptions): Promise<void> {
           `--pwfile=${passwordFile}`,
           "--auth=scram-sha-256",
           "--encoding=UTF8",
-          "--locale-provider=builtin",
-          "--builtin-locale=C.UTF-8",
-          "--locale=C",
+          ...localeFlags(binaries.major),
           "--data-checksums",
           "--no-instructions",
         ],
@@ -71,6 +69,13 @@ export async function initDataDir(options: InitDataOptions): Promise<void> {
     await rename(making, dataDir);
     await syncDirOf(dataDir);
   });
+}
+
+/** Postgres 15 and 16 have no locale of their own: there it is the system's C.UTF-8, which orders the same. */
+function localeFlags(major: number): string[] {
+  return major < 17
+    ? ["--locale=C.UTF-8"]
+    : ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"];
 }
 
 /** 192 random bits in URL-safe characters: they need no quoting anywhere. */

@@ -32,11 +32,9 @@ import { socketDirOf } from "./socket-dir.ts";
 export async function startNode(options: StartNodeOptions): Promise<RunningNode> {
   const { dir, clock = systemClock, packageDir, sharedDir = defaultSharedDir } = options;
   const user = await serverUser(options.osUser);
-  const binaries = await resolveBinaries({
-    user,
-    sharedDir,
-    ...(packageDir === undefined ? {} : { packageDir }),
-  });
+  const binaries =
+    options.binaries ??
+    (await resolveBinaries({ user, sharedDir, ...(packageDir === undefined ? {} : { packageDir }) }));
   await mkdir(dir, { recursive: true, mode: 0o755 });
   const record = await ownRecord(options, user, sharedDir, clock);
   const node = new NodeServers(options, { clock, user, binaries }, record);

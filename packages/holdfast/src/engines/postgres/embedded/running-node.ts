@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../../../clock/index.ts";
 import type { PostgresNodeConfig } from "../config.ts";
+import type { PostgresBinaries } from "./binaries.ts";
 import type { InitDataOptions } from "./init-data.ts";
 import type { ReplicaState } from "./replica-slots.ts";
 import type { RunningServer } from "./running-server.ts";
@@ -38,6 +39,8 @@ export interface StartNodeOptions {
   readonly stopMs?: number;
   /** Ordinary user that runs Postgres when Holdfast runs as root. Default `holdfast-pg`. */
   readonly osUser?: string;
+  /** Another installation of Postgres, 15 or newer, that the server's user can run. Default: the binary package. */
+  readonly binaries?: PostgresBinaries;
   /** Directory of the binary package. Default: the installed one. */
   readonly packageDir?: string;
   /** Where root puts what the server's user could not reach otherwise. Default `/var/lib/holdfast`. */

@@ -1,0 +1,4 @@
+/** A part of one, for people. */
+export function percent(part: number): string {
+  return `${Math.round(part * 100)} %`;
+}

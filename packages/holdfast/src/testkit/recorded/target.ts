@@ -1,0 +1,60 @@
+/** Where a recorded workload runs: an engine, or several of one system, on real servers. */
+import { systemClock } from "../../clock/index.ts";
+import type { DatabaseConfig } from "../../engines/postgres/config.ts";
+import { migrateDatabase } from "../../engines/postgres/migrate.ts";
+import { openDatabaseNodes } from "../../engines/postgres/nodes.ts";
+import type { System, World } from "../../parts/index.ts";
+import { openWorld } from "../../runtime/open-world.ts";
+import type { TestPostgres } from "../postgres.ts";
+
+export interface Target {
+  readonly name: string;
+  /** Binds every handle of `system`, in as many worlds as there are to be processes. */
+  open(system: System, processes: number): Promise<OpenTarget>;
+}
+
+export interface OpenTarget {
+  /** What each process of the system sees: a handle of its own for each part, with its own pools and caches. */
+  readonly worlds: readonly [World, ...World[]];
+  close(): Promise<void>;
+}
+
+export interface PostgresTargetOptions {
+  readonly postgres: TestPostgres;
+  /** Changes where clients connect to: through a fault proxy, for example. Default: as it is. */
+  readonly through?: (config: DatabaseConfig) => DatabaseConfig;
+}
+
+/** Databases, topics and the bus on Postgres, caches in memory: as `holdfast up` binds them. */
+export function postgresTarget({ postgres, through = (config) => config }: PostgresTargetOptions): Target {
+  return {
+    name: "postgres",
+    async open(system, processes) {
+      const databases: Record<string, DatabaseConfig> = {};
+      for (const database of system.databases) {
+        const direct = await postgres.freshDatabase({ shards: database.options.shardCount });
+        const nodes = openDatabaseNodes(direct, { clock: systemClock, applicationName: "prepare" });
+        try {
+          await migrateDatabase(database, nodes);
+        } finally {
+          await nodes.close();
+        }
+        databases[database.name] = through(direct);
+      }
+      await postgres.caughtUp();
+      const opened = Array.from({ length: processes }, (_, index) =>
+        openWorld(
+          system,
+          { name: system.name, databases, poolSize: 8 },
+          { clock: systemClock, applicationName: `recorded-${index + 1}` },
+        ),
+      );
+      return {
+        worlds: opened.map(({ world }) => world) as [World, ...World[]],
+        async close() {
+          await Promise.all(opened.map((one) => one.close()));
+        },
+      };
+    },
+  };
+}
