@@ -33,7 +33,14 @@ export {
   type SeamObserver,
   type Undone,
 } from "./seam.ts";
-export { type LogPosition, Session, sessionCharsMax } from "./session.ts";
+export {
+  type Knowledge,
+  type LogPosition,
+  type NodeKnowledge,
+  positionsOf,
+  Session,
+  sessionCharsMax,
+} from "./session.ts";
 export {
   childSpan,
   formatTraceparent,

@@ -356,13 +356,13 @@ test("a background refresh that hangs is aborted after ten seconds, so that the 
 test("a load after an invalidation reads at least as far as the invalidating commit", async () => {
   const { engine, say } = fixture();
   say(["a"], 700n);
-  const seen = await engine.get("a", async () => currentCall()?.session.get("n1")?.lsn);
+  const seen = await engine.get("a", async () => currentCall()?.session.get("n1")?.wanted?.lsn);
   expect(seen).toBe(700n);
 });
 
 test("a position that was just heard holds for its own keys; after a minute it holds for all", async () => {
   const { clock, engine, say } = fixture({ ttlMs: 1 });
-  const seen = (key: string) => engine.get(key, async () => currentCall()?.session.get("n1")?.lsn);
+  const seen = (key: string) => engine.get(key, async () => currentCall()?.session.get("n1")?.wanted?.lsn);
   say(["a"], 700n);
   expect([await seen("a"), await seen("b")]).toEqual([700n, undefined]);
   say(["a"], 600n); // words of one key may come in any order
@@ -374,7 +374,7 @@ test("a position that was just heard holds for its own keys; after a minute it h
 test("positions of many keys are pooled rather than kept", async () => {
   const { engine, say } = fixture();
   for (let i = 0; i <= 10_000; i++) say([`key-${i}`], BigInt(i + 1));
-  const seen = (key: string) => engine.get(key, async () => currentCall()?.session.get("n1")?.lsn);
+  const seen = (key: string) => engine.get(key, async () => currentCall()?.session.get("n1")?.wanted?.lsn);
   expect([await seen("key-0"), await seen("other"), await seen("key-10000")]).toEqual([1n, 1n, 10_001n]);
 });
 
@@ -392,7 +392,7 @@ test("a load reads at least as far as the caller who invalidated had written", a
   const call = new Call(clock);
   call.session.raise("n1", { system: "1", timeline: 1, lsn: 900n });
   await inCall(call, () => engine.invalidate(["a"]));
-  const seen = await engine.get("a", async () => currentCall()?.session.get("n1")?.lsn);
+  const seen = await engine.get("a", async () => currentCall()?.session.get("n1")?.wanted?.lsn);
   expect(seen).toBe(900n);
 });
 

@@ -5,6 +5,7 @@
 import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
+import { resolveRead } from "../../parts/database/index.ts";
 import type { DatabasePort } from "../../parts/database/port.ts";
 import { keyHashModulo, shardMapProblems } from "../../placement/index.ts";
 import { guardProofs, type ProofMaker, writeProofs } from "./commit-proof.ts";
@@ -36,6 +37,13 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
     return node;
   };
 
+  /**
+   * Without replicas every read is the primary's, which is never behind, and there is no failover. One that is
+   * declared may be away for now, and may be the next primary.
+   */
+  const isTracked = (node: string): boolean =>
+    declaration.options.replicas > 0 || nodes.replicas(node).length > 0;
+
   const write = <T>(
     shard: number,
     proofs: ProofMaker<T>,
@@ -45,14 +53,14 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
     const node = nodeOf(shard);
     const call = currentCall();
     return writeTransaction({
-      pool: nodes.primary(node),
+      nodes,
+      node,
       schema: shardSchema(shard),
       patience: patienceOf(call, clock),
       proofs,
       uses,
       clock,
-      // Without replicas every read is the primary's, which is never behind.
-      track: call !== undefined && nodes.replicas(node).length > 0,
+      track: call !== undefined && isTracked(node),
       run,
       undone,
     });
@@ -61,13 +69,14 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
   return {
     shardCount: shards.length,
     shardOf: (key) => keyHashModulo(String(key), shards.length),
-    read: async (shard, level, run, undone) =>
+    read: async (shard, how, run, undone) =>
       readOnly({
         nodes,
         node: nodeOf(shard),
         schema: shardSchema(shard),
-        level,
+        read: resolveRead(how, declaration.options.reads),
         patience: patienceOf(currentCall(), clock),
+        tracked: isTracked(nodeOf(shard)),
         uses,
         clock,
         turn: reads++,

@@ -30,6 +30,8 @@ export interface KyselyLease {
   readonly tx: Transaction<AnyTables>;
   /** Why the transaction is doomed, also when the user's code caught it: the last failure, unless a savepoint undid it. */
   readonly failure: HoldfastError | undefined;
+  /** Whether a statement has told anything of what is stored: all but a plain INSERT do. */
+  readonly hasRead: boolean;
   /** Answer of the newest `trailer`. */
   readonly trail: Promise<SqlResult<unknown>> | undefined;
   /** From now on every use is refused with HOLDFAST_TX_ENDED. */
@@ -62,6 +64,9 @@ export function leaseKysely(session: PgSession, uses: StatementUse, trailer?: St
     get failure() {
       return connection.failure;
     },
+    get hasRead() {
+      return connection.hasRead;
+    },
     get trail() {
       return connection.trail;
     },
@@ -73,6 +78,7 @@ export function leaseKysely(session: PgSession, uses: StatementUse, trailer?: St
 
 class LeasedConnection implements DatabaseConnection {
   ended = false;
+  hasRead = false;
   failure: HoldfastError | undefined;
   trail: Promise<SqlResult<unknown>> | undefined;
   readonly #session: PgSession;
@@ -96,7 +102,9 @@ class LeasedConnection implements DatabaseConnection {
     });
     if (this.#trailer) this.trail = this.#session.push(this.#trailer);
     try {
-      const result = queryResult(await answer);
+      const answered = await answer;
+      if (answered.command !== "INSERT" || answered.rows.length > 0) this.hasRead = true;
+      const result = queryResult(answered);
       if (raw && this.failure && toSavepoint.test(query.sql)) this.failure = undefined;
       return result;
     } catch (error) {

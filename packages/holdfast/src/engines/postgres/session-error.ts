@@ -128,6 +128,14 @@ export function standbyError(where: string): HoldfastError {
   );
 }
 
+/** What was a standby when its connection was opened has been promoted since. */
+export function promotedError(where: string): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_UNAVAILABLE",
+    `${where}: the server is a standby no more, so nobody knows from it how far replication is. Its connections are opened anew.`,
+  );
+}
+
 /** A connection could not be opened, so nothing was sent. */
 export function connectError(error: unknown, where: string): HoldfastError {
   if (error instanceof HoldfastError) return error;

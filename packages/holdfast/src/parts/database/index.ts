@@ -7,4 +7,11 @@ export {
   type ResolvedDatabaseOptions,
   type Shard,
 } from "./declare.ts";
-export type { DatabasePort, EffectGuard, ReadLevel, ShardKey, WriteOptions } from "./port.ts";
+export type { DatabasePort, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
+export {
+  type ReadLevel,
+  type ReadOptions,
+  type ResolvedRead,
+  readLevels,
+  resolveRead,
+} from "./read-options.ts";
