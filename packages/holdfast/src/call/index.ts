@@ -37,7 +37,6 @@ export {
   type Knowledge,
   type LogPosition,
   type NodeKnowledge,
-  positionsOf,
   Session,
   sessionCharsMax,
 } from "./session.ts";

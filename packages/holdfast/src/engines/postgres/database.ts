@@ -5,8 +5,8 @@
 import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
-import { resolveRead } from "../../parts/database/index.ts";
 import type { DatabasePort } from "../../parts/database/port.ts";
+import { resolveRead } from "../../parts/database/read-options.ts";
 import { keyHashModulo, shardMapProblems } from "../../placement/index.ts";
 import { guardProofs, type ProofMaker, writeProofs } from "./commit-proof.ts";
 import { readOnly } from "./database-read.ts";

@@ -13,9 +13,9 @@ import {
   type Knowledge,
   type LogPosition,
   type NodeKnowledge,
-  positionsOf,
   type Session,
 } from "../../call/index.ts";
+import { positionsOf } from "../../call/session.ts";
 import { type Line, standingOf } from "./timeline.ts";
 
 /** How often what sessions knew did not fit the servers. */

@@ -8,10 +8,4 @@ export {
   type Shard,
 } from "./declare.ts";
 export type { DatabasePort, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
-export {
-  type ReadLevel,
-  type ReadOptions,
-  type ResolvedRead,
-  readLevels,
-  resolveRead,
-} from "./read-options.ts";
+export type { ReadLevel, ReadOptions, ResolvedRead } from "./read-options.ts";
