@@ -15,6 +15,7 @@ export interface SystemDescription {
         readonly host: string;
         readonly port: number;
         readonly timeoutMs: number;
+        readonly session: "header" | "cookie" | "off";
       }
     | undefined;
   readonly services: readonly { readonly name: string; readonly instances: number }[];
@@ -45,6 +46,7 @@ export function describeSystem(system: System): SystemDescription {
       host: edge.options.host,
       port: edge.options.port,
       timeoutMs: edge.options.timeoutMs,
+      session: edge.options.session,
     },
     services: system.services.map(({ name, options }) => ({ name, instances: options.instances.min })),
     workers: system.workers.map(({ name, options }) => ({

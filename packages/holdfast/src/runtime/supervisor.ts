@@ -22,6 +22,7 @@ import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
 import { reloadOnChange } from "./reload.ts";
 import type { Reporter } from "./reporter.ts";
 import { startInstances } from "./running-parts.ts";
+import { sessionSecret } from "./session-secret.ts";
 import { startError } from "./start-error.ts";
 import { makeStateFolders } from "./state-folder.ts";
 import type { SystemState, SystemStatus } from "./status.ts";
@@ -182,6 +183,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       clock,
       reporter,
       logs,
+      sessionSecret: sessionSecret(project, clock.random),
       socketFd: socket?.fd,
       recordChildren: (pids) => claim.update(pids),
     });

@@ -41,5 +41,5 @@ test("a route that is there twice is refused, however its end is spelled", () =>
 
 test("all problems are told at once", () => {
   const wrong = { routes: [], workers: 0, port: 70_000, host: "example.test", timeoutMs: Infinity };
-  expect(problemsOf(wrong)).toHaveLength(5);
+  expect(problemsOf({ ...wrong, session: "url" as never })).toHaveLength(6);
 });
