@@ -31,6 +31,15 @@ export function statusLines(status: SystemStatus): string[] {
       [...status.instances.map(instanceRow), ...status.servers.map(serverRow)],
     ),
   ];
+  if (status.replication.length > 0) {
+    const rows = status.replication.map(({ node, state, quorum, declared, streaming }) => [
+      node,
+      state,
+      `${quorum} of ${declared}`,
+      String(streaming),
+    ]);
+    lines.push("", ...textTable(["NODE", "COMMITS", "WAIT FOR", "STREAMING"], rows));
+  }
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);
   if (failed.length > 0) lines.push("", "Last errors:");
   for (const { name, lastError } of failed) {

@@ -62,6 +62,7 @@ test("status shows every process, and the last error of those that failed", () =
         lastError: undefined,
       },
     ],
+    replication: [{ node: "node-1", declared: 2, quorum: 1, streaming: 1, state: "degraded" }],
   };
   expect(statusLines(status)).toEqual([
     "notes  running for 1 min, supervisor 100",
@@ -70,6 +71,9 @@ test("status shows every process, and the last error of those that failed", () =
     "NAME              KIND     STATE          PID  PORT  RESTARTS  LAG",
     "api-1             service  crash-looping             5",
     "node-1/replica-1  replica  ready          7    5001  0         2.0 KiB",
+    "",
+    "NODE    COMMITS   WAIT FOR  STREAMING",
+    "node-1  degraded  1 of 2    1",
     "",
     "Last errors:",
     "  api-1: exit code 1: Error: �[2Jno",

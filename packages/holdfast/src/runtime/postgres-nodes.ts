@@ -17,8 +17,10 @@ import {
 } from "../engines/postgres/embedded/index.ts";
 import type { SystemDescription } from "./describe.ts";
 import { replicaLags } from "./replica-lag.ts";
+import { nodeReplication } from "./replication-step.ts";
+import { type ReplicationWatch, watchReplication } from "./replication-watch.ts";
 import { initialRestartState, type RestartState, stepRestart } from "./restart-step.ts";
-import type { ServerStatus } from "./status.ts";
+import type { ReplicationStatus, ServerStatus } from "./status.ts";
 
 /** Connections that each embedded server accepts: an idle slot costs next to nothing. */
 export const maxConnections = 200;
@@ -37,6 +39,8 @@ export interface PostgresNodesOptions {
   /** A server ended without having been told to, or could not be started again. */
   readonly failed: (server: string, how: string, waitMs: number) => void;
   readonly restarted: (server: string, pid: number) => void;
+  /** A node's commits began to wait for replicas that are away, to go without them, or are protected again. */
+  readonly replicationChanged: (status: ReplicationStatus) => void;
 }
 
 /**
@@ -49,6 +53,7 @@ export interface PostgresNodes {
   /** Where the shards of `database` are: round robin over its nodes. */
   config(database: SystemDescription["databases"][number]): DatabaseConfig;
   status(): Promise<ServerStatus[]>;
+  replication(): ReplicationStatus[];
   /** Stops all servers. May be called again, to be less patient. */
   stop(how: NodesStop): Promise<void>;
 }
@@ -75,16 +80,26 @@ export async function startPostgresNodes(options: PostgresNodesOptions): Promise
   const nodes = starting.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
   const failure = starting.find((start) => start.status === "rejected");
   const stopNodes = () => Promise.all(nodes.map((node) => node.stop()));
+  const stopping = new AbortController();
+  const watches: ReplicationWatch[] = [];
   try {
     if (failure) throw failure.reason;
     for (const database of databases) {
       await Promise.all(nodes.slice(0, database.nodes).map((node) => node.createDatabase(database.name)));
     }
+    for (const [index, node] of nodes.entries()) {
+      const own = databases.filter((database) => database.nodes > index);
+      const policy = nodeReplication(own.map((database) => database.replication));
+      if (policy.quorum === 0) continue;
+      for (const { name, replication } of own) await node.setWaits(name, replication.mode === "synchronous");
+      const { replicationChanged: changed, progress } = options;
+      watches.push(await watchReplication({ node, policy, clock, changed, progress, stop: stopping.signal }));
+    }
   } catch (error) {
+    stopping.abort();
     await stopNodes();
     throw error;
   }
-  const stopping = new AbortController();
   const servers = nodes.flatMap((node) => [
     new SupervisedServer(node, "primary", options, stopping.signal),
     ...node.replicas.map((_, index) => new SupervisedServer(node, index, options, stopping.signal)),
@@ -103,6 +118,7 @@ export async function startPostgresNodes(options: PostgresNodesOptions): Promise
         ),
       },
     }),
+    replication: () => watches.map((watch) => watch.status()),
     async status() {
       const lags = new Map(
         await Promise.all(nodes.map(async (node) => [node.name, await replicaLags(node, clock)] as const)),

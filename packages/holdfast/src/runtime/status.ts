@@ -22,6 +22,19 @@ export interface ServerStatus {
   readonly lastError: string | undefined;
 }
 
+/** How the commits of a node with synchronous databases reach its replicas now. */
+export interface ReplicationStatus {
+  readonly node: string;
+  /** Replicas that commits should wait for, as declared. */
+  readonly declared: number;
+  /** Replicas that commits wait for now: fewer than declared after a loss that was declared bearable. */
+  readonly quorum: number;
+  /** Replicas that receive the log now. */
+  readonly streaming: number;
+  /** `stalled`: commits wait for replicas that are away. `degraded`: they are acknowledged without them. */
+  readonly state: "protected" | "stalled" | "degraded";
+}
+
 export interface SystemStatus {
   readonly system: string;
   readonly state: SystemState;
@@ -34,4 +47,6 @@ export interface SystemStatus {
   readonly url: string | undefined;
   readonly instances: readonly PartInstanceStatus[];
   readonly servers: readonly ServerStatus[];
+  /** Of the nodes whose commits wait for replicas. */
+  readonly replication: readonly ReplicationStatus[];
 }

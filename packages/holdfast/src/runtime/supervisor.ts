@@ -20,6 +20,7 @@ import { migrateSystem } from "./migrate-system.ts";
 import { startPostgresNodes } from "./postgres-nodes.ts";
 import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
 import { reloadOnChange } from "./reload.ts";
+import { replicationNotice } from "./replication-watch.ts";
 import type { Reporter } from "./reporter.ts";
 import { startInstances } from "./running-parts.ts";
 import { sessionSecret } from "./session-secret.ts";
@@ -85,6 +86,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let url: string | undefined;
   let instances: () => SystemStatus["instances"] = () => [];
   let servers: () => Promise<SystemStatus["servers"]> = async () => [];
+  let replication: () => SystemStatus["replication"] = () => [];
 
   const progress = (text: string) => {
     step = text;
@@ -104,6 +106,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     url,
     instances: instances(),
     servers: await servers(),
+    replication: replication(),
   });
 
   const start = async () => {
@@ -160,9 +163,11 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
         failed: (name, how, waitMs) =>
           reporter.notice("warn", `Postgres ${name} ended (${how}); starting it again${inMs(waitMs)}`),
         restarted: (name, pid) => reporter.notice("info", `Postgres ${name} is back, process ${pid}`),
+        replicationChanged: (status) => reporter.notice(...replicationNotice(status)),
       });
       postgres = nodes;
       servers = () => nodes.status();
+      replication = () => nodes.replication();
       const stopNodes = () =>
         nodes.stop(watch.holds() ? (undo.atOnce.aborted ? "at-once" : "clean") : "abandon");
       undo.push(stopNodes);

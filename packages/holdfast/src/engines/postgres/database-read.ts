@@ -15,6 +15,7 @@ import type { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import type { NodePool } from "./pool.ts";
 import { overError, type Patience, patienceOf } from "./pool-lease.ts";
+import type { QuorumProof } from "./quorum-proof.ts";
 import { hasReplayed, isFit, noteRead, trailerFor } from "./read-position.ts";
 import { neededPositions, readRoute } from "./routing.ts";
 import type { PgSession } from "./session.ts";
@@ -26,6 +27,8 @@ export interface ReadRequest<T> {
   readonly schema: string;
   readonly read: ResolvedRead;
   readonly patience: Patience;
+  /** Of a synchronous database. */
+  readonly quorum: QuorumProof | undefined;
   /** Whether a later read could go to a server that is behind this one. */
   readonly tracked: boolean;
   readonly uses: StatementUse;
@@ -43,8 +46,23 @@ type Asked<T> =
   /** The server is not there, or gave the read up for its own reasons: another may answer. */
   | { readonly kind: "lost"; readonly error: HoldfastError };
 
-/** @throws {HoldfastError} HOLDFAST_WRITE_LOST when a failover lost what the call's session knew */
+/**
+ * @throws {HoldfastError} HOLDFAST_WRITE_LOST when a failover lost what the call's session knew; at level `strong`
+ *   HOLDFAST_UNAVAILABLE when the primary cannot prove that it is the current one
+ */
 export async function readOnly<T>(request: ReadRequest<T>): Promise<T> {
+  const { read, quorum, patience } = request;
+  if (read.level !== "strong" || !quorum) return readFirst(request);
+  // At the same time: a proof that is begun no earlier than the read says that nobody had been promoted by then.
+  const proof = quorum.prove(patience);
+  proof.catch(() => {});
+  const value = await readFirst(request);
+  await untilOver(patience.call, proof, () => overError(patience.call as Call, "not-applied"));
+  return value;
+}
+
+/** On the first server that is there and far enough. */
+async function readFirst<T>(request: ReadRequest<T>): Promise<T> {
   const { nodes, node, read, patience, clock } = request;
   const primary = nodes.primary(node);
   const behind: NodePool[] = [];

@@ -33,6 +33,7 @@ import type { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import type { NodePool } from "./pool.ts";
 import { overError, type Patience, patienceOf } from "./pool-lease.ts";
+import type { QuorumProof } from "./quorum-proof.ts";
 import { checkPrimary } from "./read-position.ts";
 import { askInserted } from "./routing-position.ts";
 import type { PgSession } from "./session.ts";
@@ -46,6 +47,8 @@ export interface WriteRequest<T> {
   readonly proofs: ProofMaker<T>;
   readonly uses: StatementUse;
   readonly clock: Clock;
+  /** Of a synchronous database. */
+  readonly quorum: QuorumProof | undefined;
   /** Whether the call's session should learn the position of the commit. */
   readonly track: boolean;
   run(tx: Transaction<AnyTables>): Promise<T>;
@@ -166,8 +169,14 @@ async function tryOnce<T>(request: WriteRequest<T>, proof: CommitProof<T>): Prom
       return overError(patience.call as Call, phase.committing ? "unknown" : "not-applied");
     });
   } finally {
-    silence?.cancel();
-    pool.release(session);
+    if (phase.committing && session.inFlight > 0) {
+      // Silence still ends it, when there is no deadline: a server that is frozen answers nothing.
+      session.onceAnswered(() => silence?.cancel());
+      pool.releaseOnceAnswered(session);
+    } else {
+      silence?.cancel();
+      pool.release(session);
+    }
   }
 }
 
@@ -266,6 +275,10 @@ async function answerFromBefore<T>(
   session.forgetSchema();
   const position = request.track ? await askInserted(session) : undefined;
   await ended;
+  // Whether whoever wrote it was ever told so nobody knows, nor whether the standbys have it.
+  await request.quorum?.prove(request.patience).catch((error: unknown) => {
+    throw unknownError(poolOf(request), error);
+  });
   return { kind: "applied", value, position, hasRead: true };
 }
 
@@ -307,6 +320,8 @@ async function settle<T>(
   for (let attempt = 1; unsettled.settleable; attempt++) {
     try {
       const settled = await proof.settle(poolOf(request), request.patience);
+      // There, but perhaps on the primary alone: after a crash it shows what its standbys never acknowledged.
+      if (settled === true) await request.quorum?.prove(request.patience);
       if (settled === undefined) break;
       return settled;
     } catch (error) {

@@ -14,6 +14,7 @@ import { writeTransaction } from "./database-write.ts";
 import { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { patienceOf } from "./pool-lease.ts";
+import type { QuorumProof } from "./quorum-proof.ts";
 
 /** Schema of a logical shard, in the part's database on the shard's node. */
 export function shardSchema(shard: number): string {
@@ -44,6 +45,12 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
   const isTracked = (node: string): boolean =>
     declaration.options.replicas > 0 || nodes.replicas(node).length > 0;
 
+  const { replication } = declaration.options;
+  const quorumOf = (node: string): QuorumProof | undefined =>
+    replication.mode === "synchronous"
+      ? nodes.watch(node).quorum(replication.onReplicaLoss === "degrade")
+      : undefined;
+
   const write = <T>(
     shard: number,
     proofs: ProofMaker<T>,
@@ -60,6 +67,7 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
       proofs,
       uses,
       clock,
+      quorum: quorumOf(node),
       track: call !== undefined && isTracked(node),
       run,
       undone,
@@ -76,6 +84,7 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
         schema: shardSchema(shard),
         read: resolveRead(how, declaration.options.reads),
         patience: patienceOf(currentCall(), clock),
+        quorum: quorumOf(nodeOf(shard)),
         tracked: isTracked(nodeOf(shard)),
         uses,
         clock,

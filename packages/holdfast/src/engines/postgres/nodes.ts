@@ -5,6 +5,7 @@ import type { Clock } from "../../clock/index.ts";
 import type { DatabaseConfig } from "./config.ts";
 import { LagWatch } from "./lag-watch.ts";
 import { NodePool } from "./pool.ts";
+import { QuorumProof } from "./quorum-proof.ts";
 import { ReplayWatch } from "./replay-watch.ts";
 import type { TokenCounts } from "./session-review.ts";
 import { TimelineHistories } from "./timeline-history.ts";
@@ -24,6 +25,8 @@ export interface NodeWatch {
   readonly histories: TimelineHistories;
   readonly replay: ReplayWatch;
   readonly lags: LagWatch;
+  /** @param mayDegrade whether the database was declared to go without its quorum rather than wait */
+  quorum(mayDegrade: boolean): QuorumProof;
 }
 
 export interface DatabaseNodes {
@@ -61,10 +64,15 @@ export function openDatabaseNodes(config: DatabaseConfig, env: DatabaseNodesEnv)
     config.nodes.map((node) => {
       const primary = pool(node.name, "primary", node.primary);
       const replicas = node.replicas.map((endpoint) => pool(node.name, "replica", endpoint));
+      let quorum: QuorumProof | undefined;
       const watch: NodeWatch = {
         histories: new TimelineHistories(env.clock),
         replay: new ReplayWatch(env.clock),
         lags: new LagWatch(env.clock, primary, replicas),
+        quorum: (mayDegrade) => {
+          quorum ??= new QuorumProof(primary, env.clock, mayDegrade);
+          return quorum;
+        },
       };
       return [node.name, { primary, replicas, watch }];
     }),

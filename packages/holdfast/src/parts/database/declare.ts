@@ -16,6 +16,11 @@ import {
   readDefaults,
   readProblems,
 } from "./read-options.ts";
+import {
+  type ReplicationOptions,
+  type ResolvedReplication,
+  resolveReplication,
+} from "./replication-options.ts";
 
 export interface DatabaseOptions {
   /** Folder of `NNN_name.sql` files, run in order on each shard, each once. Default: no migrations. */
@@ -30,6 +35,8 @@ export interface DatabaseOptions {
   readonly replicas?: number;
   /** Nodes that the shards are spread over at first, 1 to the number of shards. Default 1. */
   readonly nodes?: number;
+  /** Whether a commit waits for replicas. Default: asynchronous. The strictest of a node's databases holds for it. */
+  readonly replication?: ReplicationOptions;
   /** What its reads promise where they do not say so themselves. Default: level `session`, `waitMs` 50. */
   readonly reads?: ReadOptions;
 }
@@ -40,6 +47,7 @@ export interface ResolvedDatabaseOptions {
   readonly shardCount: number;
   readonly replicas: number;
   readonly nodes: number;
+  readonly replication: ResolvedReplication;
   readonly reads: ResolvedRead;
 }
 
@@ -104,12 +112,15 @@ function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
 }
 
 function resolveDatabaseOptions(name: string, options: DatabaseOptions): ResolvedDatabaseOptions {
+  const replicaCount = options.replicas ?? databaseDefaults.replicas;
+  const replication = resolveReplication(options.replication ?? {}, replicaCount);
   const resolved: ResolvedDatabaseOptions = {
     migrations: options.migrations,
     shardBy: options.shards?.by ?? "hash",
     shardCount: options.shards?.count ?? databaseDefaults.shardCount,
-    replicas: options.replicas ?? databaseDefaults.replicas,
+    replicas: replicaCount,
     nodes: options.nodes ?? databaseDefaults.nodes,
+    replication: Object.freeze(replication.replication),
     reads: Object.freeze({ ...readDefaults, ...definedOf(options.reads ?? {}) }),
   };
   const problems: string[] = [];
@@ -125,6 +136,7 @@ function resolveDatabaseOptions(name: string, options: DatabaseOptions): Resolve
     problems.push(
       `nodes should be a whole number from 1 to the number of shards (${shardCount}), got ${nodes}`,
     );
+  problems.push(...replication.problems);
   problems.push(...readProblems(resolved.reads, "reads."));
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `database "${name}"`, problems);
   return Object.freeze(resolved);

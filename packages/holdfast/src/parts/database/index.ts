@@ -9,3 +9,4 @@ export {
 } from "./declare.ts";
 export type { DatabasePort, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
 export type { ReadLevel, ReadOptions, ResolvedRead } from "./read-options.ts";
+export type { ReplicationOptions, ResolvedReplication } from "./replication-options.ts";

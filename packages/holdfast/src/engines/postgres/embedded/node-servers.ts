@@ -19,8 +19,8 @@ import { answers, withClient } from "./readiness.ts";
 import { dropSlot, type ReplicaState, replicaState, replicasWithSlots, slotName } from "./replica-slots.ts";
 import type { RunningNode, ServerId, StartNodeOptions } from "./running-node.ts";
 import type { RunningServer } from "./running-server.ts";
-import { startServer } from "./server.ts";
-import type { ServerSettings } from "./settings.ts";
+import { startServer, writeSettings } from "./server.ts";
+import { type ServerSettings, synchronousStandbyNames } from "./settings.ts";
 import { socketDirOf } from "./socket-dir.ts";
 import { makeStandby } from "./standby.ts";
 
@@ -47,6 +47,8 @@ export class NodeServers implements RunningNode {
   #record: NodeRecord;
   #primary: RunningServer | undefined;
   readonly #replicas: RunningServer[] = [];
+  /** Replicas that a commit waits for. */
+  #quorum = 0;
   /** The change in progress; the next one waits for it. Never rejects. */
   #turn: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
@@ -123,6 +125,44 @@ export class NodeServers implements RunningNode {
       const server = await this.#copyPrimary(index, () => this.#start(index));
       this.#replicas[index] = server;
       return server;
+    });
+  }
+
+  async setQuorum(quorum: number): Promise<void> {
+    this.#refuseStopped();
+    // Not in turn with other changes: commits must not wait for a replica because another one is being copied.
+    this.#quorum = quorum;
+    const settings = this.#settings("primary");
+    await writeSettings(this.primary.dataDir, settings, this.#means.user);
+    await this.#onPrimary(async (client) => {
+      await client.query("select pg_reload_conf()");
+      // The postmaster tells its processes in its own time.
+      for (;;) {
+        const { rows } = await client.query<{ names: string }>(
+          "select current_setting('synchronous_standby_names') as names",
+        );
+        if (rows[0]?.names === synchronousStandbyNames(settings.synchronous)) return;
+        await this.#means.clock.sleep(10, this.#life.signal);
+      }
+    });
+  }
+
+  setWaits(database: string, waits: boolean): Promise<void> {
+    return this.#onPrimary(async (client) => {
+      const name = client.escapeIdentifier(database);
+      // The catalogue change itself must not wait for standbys that may be away.
+      await client.query("set synchronous_commit to local");
+      await client.query(`alter database ${name} set synchronous_commit to ${waits ? "on" : "local"}`);
+    });
+  }
+
+  streaming(): Promise<number> {
+    return this.#onPrimary(async (client) => {
+      const { rows } = await client.query<{ count: number }>(
+        "select count(*)::int as count from pg_stat_replication where state = 'streaming' and application_name = any($1)",
+        [this.#replicas.map((_, index) => fileName(index))],
+      );
+      return rows[0]?.count ?? 0;
     });
   }
 
@@ -295,6 +335,14 @@ export class NodeServers implements RunningNode {
       ...(maxConnections === undefined ? {} : { maxConnections }),
       ...(sharedBuffersMiB === undefined ? {} : { sharedBuffersMiB }),
       ...(settings === undefined ? {} : { extra: settings }),
+      ...(id === "primary" && this.#quorum > 0
+        ? {
+            synchronous: {
+              quorum: this.#quorum,
+              standbys: this.#replicas.map((_, index) => fileName(index)),
+            },
+          }
+        : {}),
       ...(id === "primary"
         ? {}
         : {

@@ -74,6 +74,19 @@ export interface RunningNode {
    */
   restartServer(id: ServerId): Promise<RunningServer>;
   /**
+   * Has commits on the primary wait for so many of its replicas, from now on and after each restart; 0 for none. The
+   * databases that should not wait have `synchronous_commit` set to `local`.
+   */
+  setQuorum(quorum: number): Promise<void>;
+  /** Has the commits of a database wait for the quorum, or for nobody. */
+  setWaits(database: string, waits: boolean): Promise<void>;
+  /**
+   * How many replicas stream from the primary now.
+   *
+   * @throws {HoldfastError} HOLDFAST_UNAVAILABLE when the primary does not answer
+   */
+  streaming(): Promise<number>;
+  /**
    * What the primary says about a replica. A `lost` one goes on answering from old data: rebuild it.
    *
    * @throws {HoldfastError} HOLDFAST_UNAVAILABLE when the primary does not answer
