@@ -41,6 +41,7 @@ const status: SystemStatus = {
     instance("gateway", "edge-1", 14),
   ],
   servers: [server("primary", 15), server("replica", 16)],
+  failovers: [],
   replication: [],
 };
 

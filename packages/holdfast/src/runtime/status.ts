@@ -1,4 +1,5 @@
 /** What a supervisor tells of its system: the data behind `holdfast status`. */
+import type { Failover } from "../engines/postgres/embedded/index.ts";
 import type { InstanceStatus } from "./instance.ts";
 
 export type SystemState = "starting" | "running" | "stopping";
@@ -35,6 +36,11 @@ export interface ReplicationStatus {
   readonly state: "protected" | "stalled" | "degraded";
 }
 
+/** A replica that took the place of a primary. */
+export interface FailoverStatus extends Failover {
+  readonly node: string;
+}
+
 export interface SystemStatus {
   readonly system: string;
   readonly state: SystemState;
@@ -47,6 +53,7 @@ export interface SystemStatus {
   readonly url: string | undefined;
   readonly instances: readonly PartInstanceStatus[];
   readonly servers: readonly ServerStatus[];
+  readonly failovers: readonly FailoverStatus[];
   /** Of the nodes whose commits wait for replicas. */
   readonly replication: readonly ReplicationStatus[];
 }

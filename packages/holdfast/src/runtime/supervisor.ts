@@ -14,6 +14,7 @@ import { watchClaim } from "./claim-watch.ts";
 import { makeControlSocket, serveControl } from "./control.ts";
 import type { SystemDescription } from "./describe.ts";
 import { describeInProcess } from "./describe-process.ts";
+import { failoverNotice } from "./failover-notice.ts";
 import { stopLeftChildren, stopLeftServers } from "./leftovers.ts";
 import { openLogFiles } from "./log-files.ts";
 import { migrateSystem } from "./migrate-system.ts";
@@ -86,6 +87,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let url: string | undefined;
   let instances: () => SystemStatus["instances"] = () => [];
   let servers: () => Promise<SystemStatus["servers"]> = async () => [];
+  let failovers: () => SystemStatus["failovers"] = () => [];
   let replication: () => SystemStatus["replication"] = () => [];
 
   const progress = (text: string) => {
@@ -106,6 +108,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     url,
     instances: instances(),
     servers: await servers(),
+    failovers: failovers(),
     replication: replication(),
   });
 
@@ -163,10 +166,12 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
         failed: (name, how, waitMs) =>
           reporter.notice("warn", `Postgres ${name} ended (${how}); starting it again${inMs(waitMs)}`),
         restarted: (name, pid) => reporter.notice("info", `Postgres ${name} is back, process ${pid}`),
+        failedOver: (failover) => reporter.notice("error", failoverNotice(failover)),
         replicationChanged: (status) => reporter.notice(...replicationNotice(status)),
       });
       postgres = nodes;
       servers = () => nodes.status();
+      failovers = () => nodes.failovers();
       replication = () => nodes.replication();
       const stopNodes = () =>
         nodes.stop(watch.holds() ? (undo.atOnce.aborted ? "at-once" : "clean") : "abandon");
