@@ -91,7 +91,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let replication: () => SystemStatus["replication"] = () => [];
 
   const progress = (text: string) => {
-    step = text;
+    if (state === "starting") step = text;
     reporter.step(text);
   };
   const enter = (text: string) => {
