@@ -167,6 +167,7 @@ test("a batch that comes again changes nothing, whoever brings it", async () => 
       key: code,
       publishedAtMs: 0,
       traceparent: undefined,
+      session: undefined,
       value: {
         id: `${code}-${i}`,
         code,

@@ -146,9 +146,9 @@ test("detached work keeps trace, principal and what the session has seen, and no
   expect(work.signal).toBeUndefined();
   expect(work).toMatchObject({ principal, idempotencyKey: undefined, attempt: 1 });
   expect(work.trace.traceId).toBe(caller.trace.traceId);
-  expect(work.session.get("n1")).toEqual(seen);
+  expect(work.session.get("n1")).toEqual({ read: seen });
   work.session.raise("n1", { ...seen, lsn: 9n });
-  expect(caller.session.get("n1")).toEqual(seen);
+  expect(caller.session.get("n1")).toEqual({ read: seen });
   expect(detach(clock, undefined).session.size).toBe(0);
 });
 

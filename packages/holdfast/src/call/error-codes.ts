@@ -183,6 +183,11 @@ export const errorCodes = {
     permanent: false,
     summary: "A COMMIT had no answer and could not be settled in time; it may have been applied.",
   },
+  HOLDFAST_WRITE_LOST: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A failover lost what this session had written, read or heard of; this call was not begun.",
+  },
   HOLDFAST_IDEMPOTENCY_MISMATCH: {
     outcome: "not-applied",
     permanent: true,

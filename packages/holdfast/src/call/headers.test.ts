@@ -10,7 +10,6 @@ import {
   headersFromCall,
   isInternalHeader,
 } from "./headers.ts";
-import { Session } from "./session.ts";
 
 const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -172,41 +171,6 @@ test("an idempotency key is the same bare and quoted, and every key that a call 
       expect(read(headers).fields.idempotencyKey).toBe(idempotencyKey);
     }),
   );
-});
-
-test("any session comes back as it was", () => {
-  const position = fc.record({
-    system: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }).map(String),
-    timeline: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-    lsn: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
-  });
-  const node = fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 });
-  fc.assert(
-    fc.property(
-      fc.uniqueArray(fc.tuple(node, position), { maxLength: 50, selector: ([name]) => name }),
-      (entries) => {
-        const session = new Session();
-        for (const [name, at] of entries) session.raise(name, at);
-        const back = Session.decode(session.encode());
-        expect([...(back?.entries() ?? [])]).toEqual(entries);
-      },
-    ),
-  );
-});
-
-test("a session only moves forward, and its header with it", () => {
-  const session = new Session();
-  const at = (lsn: bigint, timeline = 1, system = "1") => ({ system, timeline, lsn });
-  session.raise("n", at(5n));
-  const before = session.encode();
-  session.raise("n", at(4n));
-  expect(session.encode()).toBe(before);
-  session.raise("n", at(6n));
-  expect(Session.decode(session.encode())?.get("n")).toEqual(at(6n));
-  session.raise("n", at(1n, 2));
-  expect(session.get("n")).toEqual(at(1n, 2));
-  session.raise("n", at(1n, 1, "2"));
-  expect(session.get("n")).toEqual(at(1n, 1, "2"));
 });
 
 test("a session that has seen more nodes than a header carries is refused, not cut short", () => {

@@ -110,7 +110,8 @@ export function headersFromCall(call: Call): Record<string, string> {
   if (call.deadlineAtMs !== Infinity)
     headers[callHeaders.deadline] = String(Math.floor(Math.min(call.remainingMs(), deadlineMsMax)));
   if (call.attempt > 1) headers[callHeaders.attempt] = String(Math.min(call.attempt, attemptMax));
-  if (call.session.size > 0) headers[callHeaders.session] = call.session.encode();
+  const session = call.session.encode();
+  if (session !== "") headers[callHeaders.session] = session;
   if (call.principal) {
     const principal = encodePrincipal(call.principal);
     if (principal !== undefined) headers[callHeaders.principal] = principal;

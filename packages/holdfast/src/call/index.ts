@@ -33,7 +33,13 @@ export {
   type SeamObserver,
   type Undone,
 } from "./seam.ts";
-export { type LogPosition, Session, sessionCharsMax } from "./session.ts";
+export {
+  type Knowledge,
+  type LogPosition,
+  type NodeKnowledge,
+  Session,
+  sessionCharsMax,
+} from "./session.ts";
 export {
   childSpan,
   formatTraceparent,

@@ -41,6 +41,8 @@ const status: SystemStatus = {
     instance("gateway", "edge-1", 14),
   ],
   servers: [server("primary", 15), server("replica", 16)],
+  failovers: [],
+  replication: [],
 };
 
 test("it says what to open, what to kill, where to look and how to stop", () => {

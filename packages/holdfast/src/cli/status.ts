@@ -1,5 +1,6 @@
 /** `holdfast status`: what runs, where, since when, and what went wrong last. */
 import { askControl } from "../runtime/control.ts";
+import { failoverNotice } from "../runtime/failover-notice.ts";
 import { findProject } from "../runtime/project.ts";
 import type { PartInstanceStatus, ServerStatus, SystemStatus } from "../runtime/status.ts";
 import { type Command, exitCodes } from "./command.ts";
@@ -31,6 +32,16 @@ export function statusLines(status: SystemStatus): string[] {
       [...status.instances.map(instanceRow), ...status.servers.map(serverRow)],
     ),
   ];
+  if (status.replication.length > 0) {
+    const rows = status.replication.map(({ node, state, quorum, declared, streaming }) => [
+      node,
+      state,
+      `${quorum} of ${declared}`,
+      String(streaming),
+    ]);
+    lines.push("", ...textTable(["NODE", "COMMITS", "WAIT FOR", "STREAMING"], rows));
+  }
+  if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);
   if (failed.length > 0) lines.push("", "Last errors:");
   for (const { name, lastError } of failed) {

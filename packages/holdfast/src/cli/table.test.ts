@@ -62,6 +62,18 @@ test("status shows every process, and the last error of those that failed", () =
         lastError: undefined,
       },
     ],
+    failovers: [
+      {
+        node: "node-1",
+        atMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+        promoted: "replica-2",
+        timeline: 2,
+        fork: "0/3000148",
+        lastSeen: "0/30A1230",
+        setAside: "/data/primary.set-aside-1",
+      },
+    ],
+    replication: [{ node: "node-1", declared: 2, quorum: 1, streaming: 1, state: "degraded" }],
   };
   expect(statusLines(status)).toEqual([
     "notes  running for 1 min, supervisor 100",
@@ -70,6 +82,11 @@ test("status shows every process, and the last error of those that failed", () =
     "NAME              KIND     STATE          PID  PORT  RESTARTS  LAG",
     "api-1             service  crash-looping             5",
     "node-1/replica-1  replica  ready          7    5001  0         2.0 KiB",
+    "",
+    "NODE    COMMITS   WAIT FOR  STREAMING",
+    "node-1  degraded  1 of 2    1",
+    "",
+    "node-1 failed over to replica-2 at 2026-01-02T03:04:05.000Z, timeline 2. Lost: the log from 0/3000148 to 0/30A1230, where it was last seen, or further. The old data is set aside: /data/primary.set-aside-1",
     "",
     "Last errors:",
     "  api-1: exit code 1: Error: �[2Jno",

@@ -18,6 +18,7 @@ import { readAnswerHead } from "./answer-head.ts";
 import { BodyTooLarge } from "./body-limit.ts";
 import type { DeadlineSweep, Expiring } from "./deadline-sweep.ts";
 import type { Endpoint, ServiceEndpoints } from "./endpoints.ts";
+import type { GatewaySessions } from "./gateway-sessions.ts";
 import { type Refusal, refusal, sendRefusal } from "./refusal.ts";
 import type { RequestHead } from "./request-head.ts";
 
@@ -27,6 +28,8 @@ export interface ExchangeEnvironment {
   readonly underWay: DeadlineSweep<Exchange>;
   /** Whether the gateway is stopping: each answer then closes its connection. */
   readonly draining: () => boolean;
+  /** Absent where sessions end at the gateway. */
+  readonly sessions: GatewaySessions | undefined;
   /** Told when an attempt beyond the first is made. */
   readonly retried: () => void;
 }
@@ -212,7 +215,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Expiring {
       controller.abort(unwanted);
       return;
     }
-    const { headers, bodyBytes } = readAnswerHead(parsed);
+    const { headers, bodyBytes, session } = readAnswerHead(parsed);
+    if (session !== undefined) {
+      this.#environment.sessions?.give(session, headers, this.#head.forwardedProto === "https");
+    }
     const response = this.#response;
     this.#started = true;
     this.#bodyBytes = bodyBytes;

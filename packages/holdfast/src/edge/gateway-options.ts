@@ -4,6 +4,7 @@
 import { isIP } from "node:net";
 import { deadlineMsMax, type HeaderCounter, refuseProblems, type Seam } from "../call/index.ts";
 import type { Clock } from "../clock/index.ts";
+import { type GatewaySessionOptions, sealSecretBytesMin } from "./session-seal.ts";
 
 /** One running instance of a service. The id stays the same for its life and names it in logs and figures. */
 export interface GatewayEndpoint {
@@ -79,10 +80,13 @@ export interface GatewayStartOptions {
   /** Addresses or CIDR blocks whose X-Forwarded-* headers are believed. Default none. */
   readonly trustedProxies?: readonly string[];
   readonly limits?: Partial<GatewayLimits>;
+  /** Lets clients carry what they have written and seen. Default: sessions end here, and tokens are ignored. */
+  readonly sessions?: GatewaySessionOptions;
 }
 
-export interface ResolvedGatewayStart extends Required<GatewayStartOptions> {
+export interface ResolvedGatewayStart extends Required<Omit<GatewayStartOptions, "sessions">> {
   readonly limits: GatewayLimits;
+  readonly sessions: GatewaySessionOptions | undefined;
 }
 
 export const gatewayStartDefaults = { name: "edge", timeoutMs: 15_000, attempts: 3, healthMs: 1000 } as const;
@@ -92,6 +96,7 @@ export function resolveGatewayStart(options: GatewayStartOptions): ResolvedGatew
   const resolved: ResolvedGatewayStart = {
     ...gatewayStartDefaults,
     trustedProxies: [],
+    sessions: undefined,
     ...options,
     limits: { ...gatewayLimits, ...options.limits },
   };
@@ -111,6 +116,10 @@ export function resolveGatewayStart(options: GatewayStartOptions): ResolvedGatew
   if (!(resolved.healthMs > 0)) problems.push(`healthMs should be positive, got ${resolved.healthMs}`);
   if (!(Number.isInteger(resolved.attempts) && resolved.attempts >= 1 && resolved.attempts <= 10)) {
     problems.push(`attempts should be a whole number from 1 to 10, got ${resolved.attempts}`);
+  }
+  const secretBytes = resolved.sessions?.secret.length ?? sealSecretBytesMin;
+  if (secretBytes < sealSecretBytesMin) {
+    problems.push(`sessions.secret should have ${sealSecretBytesMin} bytes or more, got ${secretBytes}`);
   }
   for (const block of resolved.trustedProxies) {
     if (isIP(block.split("/")[0] as string) === 0) {
@@ -143,6 +152,8 @@ export interface GatewayStats {
   readonly retries: number;
   /** How often each header of a call was malformed, and therefore ignored. */
   readonly malformedHeaders: HeaderCounter["counts"];
+  /** Session tokens that this gateway had not sealed, and therefore ignored. */
+  readonly ignoredSessions: number;
   readonly endpoints: readonly {
     readonly service: string;
     readonly id: string;

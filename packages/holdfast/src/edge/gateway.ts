@@ -26,6 +26,7 @@ import {
   resolveGatewayStart,
 } from "./gateway-options.ts";
 import { reportExchange, reportRefusal } from "./gateway-report.ts";
+import { gatewaySessions } from "./gateway-sessions.ts";
 import { endWithRefusal, refuseUnparsed } from "./parser-refusals.ts";
 import { type Refusal, refusal, sendRefusal } from "./refusal.ts";
 import { allowedMethods, type RequestHead, readRequestHead } from "./request-head.ts";
@@ -83,6 +84,7 @@ class GatewayServer implements RunningGateway {
       attemptsMax: options.attempts,
       underWay: this.#underWay,
       draining: () => this.#draining,
+      sessions: options.sessions && gatewaySessions(options.sessions),
       retried: () => {
         this.#retries++;
       },
@@ -156,6 +158,7 @@ class GatewayServer implements RunningGateway {
       refused: this.#refused,
       retries: this.#retries,
       malformedHeaders: this.#headers.counts,
+      ignoredSessions: this.#environment.sessions?.ignored ?? 0,
       endpoints: [...this.#targets].flatMap(([service, { endpoints }]) =>
         endpoints.all.map((endpoint) => ({
           service,
@@ -258,6 +261,7 @@ class GatewayServer implements RunningGateway {
       headers.push("traceparent", formatTraceparent(trace));
       if (trace.state !== undefined) headers.push("tracestate", trace.state);
     }
+    this.#environment.sessions?.take(head);
     appendForwarded(headers, head, incoming.socket.remoteAddress ?? "", this.#trusted);
     headers.push("holdfast-request-id", requestId);
     const exchange = new Exchange(

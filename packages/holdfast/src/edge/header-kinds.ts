@@ -14,6 +14,9 @@ export type HeaderKind =
   | "transfer-encoding"
   | "upgrade"
   | "idempotency-key"
+  /** Sealed outside, plain inside. */
+  | "session"
+  | "cookie"
   | "traceparent"
   | "tracestate"
   | "x-forwarded-for"
@@ -27,6 +30,8 @@ const special: Readonly<Record<string, HeaderKind>> = {
   "transfer-encoding": "transfer-encoding",
   upgrade: "upgrade",
   "idempotency-key": "idempotency-key",
+  "holdfast-session": "session",
+  cookie: "cookie",
   traceparent: "traceparent",
   tracestate: "tracestate",
   "x-forwarded-for": "x-forwarded-for",
@@ -54,7 +59,6 @@ const common = [
   "Authorization",
   "Cache-Control",
   "Content-Type",
-  "Cookie",
   "If-Modified-Since",
   "If-None-Match",
   "Origin",

@@ -24,6 +24,10 @@ export interface RequestHead {
   /** Fields to send on, flat: name, value, name, value … Ends of the connection and our own are gone. */
   readonly headers: string[];
   readonly idempotencyKey: string | undefined;
+  /** What came as the session's header, as it came. */
+  readonly session: string | undefined;
+  /** The `Cookie` field, which is also sent on. */
+  readonly cookie: string | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
   /** From outside; believed only of trusted proxies. */
@@ -80,6 +84,9 @@ export function readRequestHead(incoming: IncomingMessage, limits: GatewayLimits
   let connection: string | undefined;
   let upgrade: string | undefined;
   let idempotencyKey: string | undefined;
+  let session: string | undefined;
+  let sessions = 0;
+  let cookie: string | undefined;
   let traceparent: string | undefined;
   let traceparents = 0;
   let tracestate: string | undefined;
@@ -114,6 +121,14 @@ export function readRequestHead(incoming: IncomingMessage, limits: GatewayLimits
       case "idempotency-key":
         if (idempotencyKey !== undefined) return refused.key;
         idempotencyKey = value;
+        break;
+      case "session":
+        session = value;
+        sessions++;
+        break;
+      case "cookie":
+        cookie = cookie === undefined ? value : `${cookie}; ${value}`;
+        headers.push(name, value);
         break;
       case "traceparent":
         traceparent = value;
@@ -174,6 +189,8 @@ export function readRequestHead(incoming: IncomingMessage, limits: GatewayLimits
     headers,
     idempotencyKey,
     // Two of them is none.
+    session: sessions === 1 ? session : undefined,
+    cookie,
     traceparent: traceparents === 1 ? traceparent : undefined,
     tracestate,
     forwardedFor,

@@ -9,7 +9,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { headerCounter } from "../call/index.ts";
+import { callHeaders, headerCounter } from "../call/index.ts";
+import { withSession } from "./answer-session.ts";
 import { DeadlineSweep } from "./deadline-sweep.ts";
 import { closeServer, drainServer } from "./drain-server.ts";
 import { refuseUnparsed } from "./parser-refusals.ts";
@@ -179,6 +180,10 @@ class FetchServer implements ServedInstance {
     return seam
       .operation("service", name, "request", served.call, () => served.run(handler), served.attributes)
       .catch((error: unknown) => served.failed(error))
+      .then((response) => {
+        const brought = incoming.headers[callHeaders.session] as string | undefined;
+        return withSession(response, served.call, brought, this.#headers);
+      })
       .finally(() => {
         this.#underWay.delete(served);
         if (this.#draining) outgoing.shouldKeepAlive = false;

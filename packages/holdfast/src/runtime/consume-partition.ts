@@ -5,7 +5,7 @@
  * A batch whose handler throws comes again, the same messages under the same number, after a growing pause.
  * The other partitions go on meanwhile.
  */
-import { Call, childSpan, HoldfastError, inCall, parseTraceparent } from "../call/index.ts";
+import { Call, childSpan, HoldfastError, inCall, parseTraceparent, Session } from "../call/index.ts";
 import type { Clock } from "../clock/index.ts";
 import type { PartitionClaim, RecordedBatch, TopicPort } from "../parts/topic/index.ts";
 import { openBatch } from "../parts/worker/index.ts";
@@ -72,10 +72,12 @@ export async function runPartition<Value>(
     }
     env.idle.found();
     const startMs = clock.monotonicMs();
+    // One for all attempts: what it was told to be lost it is not told again.
+    const session = heardIn(batch);
     for (let handled = false; !handled; ) {
       if (over.aborted) return;
       try {
-        await handle(env, batch, abort);
+        await handle(env, batch, session, abort);
         handled = true;
       } catch (error) {
         if (abort.aborted) return; // told to stop, so it stopped
@@ -100,8 +102,24 @@ export async function runPartition<Value>(
   }
 }
 
+/** What the publishers of a batch's messages knew: reads at level `causal` see at least that. */
+function heardIn({ messages }: RecordedBatch): Session {
+  const session = new Session();
+  // Many messages of one publisher have the same.
+  for (const text of new Set(messages.map((message) => message.session))) {
+    const published = text === undefined ? undefined : Session.decode(text);
+    if (published) session.hear(published);
+  }
+  return session;
+}
+
 /** Runs the handler in the worker's world, in a call of its own that is linked to the first message's trace. */
-async function handle<Value>(env: ConsumeEnv<Value>, recorded: RecordedBatch, abort: AbortSignal) {
+async function handle<Value>(
+  env: ConsumeEnv<Value>,
+  recorded: RecordedBatch,
+  session: Session,
+  abort: AbortSignal,
+) {
   const { worker, world, clock, handler } = env;
   await env.gate.enter();
   const published = recorded.messages.find((message) => message.traceparent)?.traceparent;
@@ -109,6 +127,7 @@ async function handle<Value>(env: ConsumeEnv<Value>, recorded: RecordedBatch, ab
   const call = new Call(clock, {
     signal: abort,
     ...(trace ? { trace: childSpan(trace, clock.random) } : {}),
+    session,
   });
   // Numbers are the topic's: a worker that is moved to another topic begins anew on every shard.
   const consumer = `${worker.options.from.name}/${worker.name}`;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { Call, currentCall, HoldfastError, inCall } from "../call/index.ts";
+import { Call, currentCall, HoldfastError, inCall, Session } from "../call/index.ts";
 import { systemClock } from "../clock/index.ts";
 import { migrateDatabase } from "../engines/postgres/migrate.ts";
 import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
@@ -97,6 +97,32 @@ test("every message is counted once, in the worker's world, in a call linked to 
   for (const one of seen) {
     expect(one).toEqual({ world, traceId: call.trace.traceId, deadlineAtMs: Number.POSITIVE_INFINITY });
   }
+});
+
+test("a batch's call has heard what its publishers knew, in every attempt the same session", async () => {
+  const { world } = await scene();
+  const at = (lsn: bigint) => ({ system: "7", timeline: 1, lsn });
+  const sessions: (Session | undefined)[] = [];
+  const known: unknown[] = [];
+  consuming(world, async () => {
+    const session = currentCall()?.session;
+    sessions.push(session);
+    known.push(session?.get("node-1"));
+    if (sessions.length === 1) throw new Error("once more");
+  });
+  const publisher = new Session();
+  publisher.raise("node-1", at(5n), "written");
+  publisher.raise("node-1", at(9n), "read");
+  const other = new Session();
+  other.raise("node-1", at(7n), "written");
+  await Promise.all(
+    [publisher, other].map((session) =>
+      inCall(new Call(systemClock, { session }), () => publish(world, "a")),
+    ),
+  );
+  await consumed(world);
+  expect(sessions[0]).toBe(sessions[1]);
+  expect(known).toContainEqual({ heard: at(9n) });
 });
 
 test("a batch whose handler throws comes again, the same, while other partitions go on", async () => {

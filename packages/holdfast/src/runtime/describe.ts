@@ -3,6 +3,7 @@
  * part's module has what it must, and sends this. A module that hangs, exits or throws while it is loaded can
  * therefore not take the supervisor with it.
  */
+import type { ResolvedReplication } from "../parts/database/index.ts";
 import { database as declareDatabase, type System } from "../parts/index.ts";
 
 export interface SystemDescription {
@@ -15,6 +16,7 @@ export interface SystemDescription {
         readonly host: string;
         readonly port: number;
         readonly timeoutMs: number;
+        readonly session: "header" | "cookie" | "off";
       }
     | undefined;
   readonly services: readonly { readonly name: string; readonly instances: number }[];
@@ -29,6 +31,7 @@ export interface SystemDescription {
     readonly shardCount: number;
     readonly replicas: number;
     readonly nodes: number;
+    readonly replication: ResolvedReplication;
   }[];
   readonly caches: readonly string[];
   readonly topics: readonly { readonly name: string; readonly home: string | undefined }[];
@@ -45,6 +48,7 @@ export function describeSystem(system: System): SystemDescription {
       host: edge.options.host,
       port: edge.options.port,
       timeoutMs: edge.options.timeoutMs,
+      session: edge.options.session,
     },
     services: system.services.map(({ name, options }) => ({ name, instances: options.instances.min })),
     workers: system.workers.map(({ name, options }) => ({
@@ -58,6 +62,7 @@ export function describeSystem(system: System): SystemDescription {
       shardCount: options.shardCount,
       replicas: options.replicas,
       nodes: options.nodes,
+      replication: options.replication,
     })),
     caches: system.caches.map(({ name }) => name),
     topics: system.topics.map(({ name, options }) => ({ name, home: options.home?.name })),
@@ -71,5 +76,6 @@ export function redeclareDatabase(described: SystemDescription["databases"][numb
     shards: { by: "hash", count: described.shardCount },
     replicas: described.replicas,
     nodes: described.nodes,
+    replication: described.replication,
   });
 }

@@ -42,6 +42,8 @@ export interface GatewayStart {
   /** Descriptor of the listening socket, inherited. */
   readonly fd: number;
   readonly endpoints: Endpoints;
+  /** What session tokens are sealed with, in base64url. */
+  readonly sessionSecret: string;
 }
 
 export interface DescribeStart {

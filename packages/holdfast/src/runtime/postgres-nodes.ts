@@ -16,12 +16,20 @@ import {
   startNode,
 } from "../engines/postgres/embedded/index.ts";
 import type { SystemDescription } from "./describe.ts";
+import { stepPrimaryLoss } from "./primary-loss-step.ts";
 import { replicaLags } from "./replica-lag.ts";
+import { nodeReplication } from "./replication-step.ts";
+import { type ReplicationWatch, watchReplication } from "./replication-watch.ts";
 import { initialRestartState, type RestartState, stepRestart } from "./restart-step.ts";
-import type { ServerStatus } from "./status.ts";
+import type { FailoverStatus, ReplicationStatus, ServerStatus } from "./status.ts";
 
 /** Connections that each embedded server accepts: an idle slot costs next to nothing. */
 export const maxConnections = 200;
+
+/** Pause between two looks at a primary, in milliseconds. */
+const lookMs = 2_000;
+/** Looks in a row that a primary may leave unanswered (each for up to five seconds) before it counts as dead. */
+const looksMax = 3;
 
 /** How long an immediate shutdown may take, in milliseconds: it has nothing to write. */
 const quitMsMax = 5_000;
@@ -37,6 +45,10 @@ export interface PostgresNodesOptions {
   /** A server ended without having been told to, or could not be started again. */
   readonly failed: (server: string, how: string, waitMs: number) => void;
   readonly restarted: (server: string, pid: number) => void;
+  /** A replica has taken the place of a primary that could not come back. */
+  readonly failedOver: (failover: FailoverStatus) => void;
+  /** A node's commits began to wait for replicas that are away, to go without them, or are protected again. */
+  readonly replicationChanged: (status: ReplicationStatus) => void;
 }
 
 /**
@@ -49,6 +61,9 @@ export interface PostgresNodes {
   /** Where the shards of `database` are: round robin over its nodes. */
   config(database: SystemDescription["databases"][number]): DatabaseConfig;
   status(): Promise<ServerStatus[]>;
+  replication(): ReplicationStatus[];
+  /** Every promotion of the nodes, as far back as their records go. */
+  failovers(): FailoverStatus[];
   /** Stops all servers. May be called again, to be less patient. */
   stop(how: NodesStop): Promise<void>;
 }
@@ -75,16 +90,26 @@ export async function startPostgresNodes(options: PostgresNodesOptions): Promise
   const nodes = starting.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
   const failure = starting.find((start) => start.status === "rejected");
   const stopNodes = () => Promise.all(nodes.map((node) => node.stop()));
+  const stopping = new AbortController();
+  const watches: ReplicationWatch[] = [];
   try {
     if (failure) throw failure.reason;
     for (const database of databases) {
       await Promise.all(nodes.slice(0, database.nodes).map((node) => node.createDatabase(database.name)));
     }
+    for (const [index, node] of nodes.entries()) {
+      const own = databases.filter((database) => database.nodes > index);
+      const policy = nodeReplication(own.map((database) => database.replication));
+      if (policy.quorum === 0) continue;
+      for (const { name, replication } of own) await node.setWaits(name, replication.mode === "synchronous");
+      const { replicationChanged: changed, progress } = options;
+      watches.push(await watchReplication({ node, policy, clock, changed, progress, stop: stopping.signal }));
+    }
   } catch (error) {
+    stopping.abort();
     await stopNodes();
     throw error;
   }
-  const stopping = new AbortController();
   const servers = nodes.flatMap((node) => [
     new SupervisedServer(node, "primary", options, stopping.signal),
     ...node.replicas.map((_, index) => new SupervisedServer(node, index, options, stopping.signal)),
@@ -103,6 +128,9 @@ export async function startPostgresNodes(options: PostgresNodesOptions): Promise
         ),
       },
     }),
+    failovers: () =>
+      nodes.flatMap((node) => node.failovers.map((failover) => ({ node: node.name, ...failover }))),
+    replication: () => watches.map((watch) => watch.status()),
     async status() {
       const lags = new Map(
         await Promise.all(nodes.map(async (node) => [node.name, await replicaLags(node, clock)] as const)),
@@ -136,6 +164,8 @@ class SupervisedServer {
   #restart: RestartState = initialRestartState;
   #readyAtMs: number;
   #lastError: string | undefined;
+  /** Why it was killed, if it was. */
+  #killedFor: string | undefined;
   /** Settled when it is not being started again. Never rejects. */
   #recovery: Promise<void> = Promise.resolve();
 
@@ -148,6 +178,7 @@ class SupervisedServer {
     this.name = this.#server().name;
     this.#readyAtMs = options.clock.monotonicMs();
     this.#watch();
+    if (id === "primary") void this.#lookAfter();
   }
 
   status(lags: ReadonlyMap<string, number>): ServerStatus {
@@ -184,15 +215,37 @@ class SupervisedServer {
 
   #watch(): void {
     void this.#server().exited.then((exit) => {
-      if (!this.#stopping.aborted) this.#recovery = this.#again(words(exit));
+      if (!this.#stopping.aborted) this.#recovery = this.#again(this.#killedFor ?? words(exit));
+      this.#killedFor = undefined;
     });
+  }
+
+  /** A primary that is paused, or whose data is taken away under it, does not end by itself: it is killed. */
+  async #lookAfter(): Promise<void> {
+    const { clock } = this.#options;
+    let unanswered = 0;
+    while (!this.#stopping.aborted) {
+      await clock.sleep(lookMs, this.#stopping).catch(() => {});
+      if (this.#stopping.aborted || this.#state !== "ready") continue;
+      const answered = await this.#node.checkPrimary().then(
+        () => true,
+        () => false,
+      );
+      unanswered = answered ? 0 : unanswered + 1;
+      const hasData = await this.#node.hasPrimaryData();
+      if ((unanswered < looksMax && hasData) || this.#state !== "ready" || this.#stopping.aborted) continue;
+      unanswered = 0;
+      this.#killedFor = hasData ? "it did not answer, and was killed" : "its data is gone";
+      await this.#node.killPrimary();
+    }
   }
 
   /** Starts it again until it runs: a database that is given up helps nobody. */
   async #again(how: string): Promise<void> {
     const { clock } = this.#options;
     let readyForMs: number | undefined = clock.monotonicMs() - this.#readyAtMs;
-    for (let reason = how; ; readyForMs = undefined) {
+    let failedStarts = 0;
+    for (let reason = how; ; readyForMs = undefined, failedStarts++) {
       const end = { atMs: clock.monotonicMs(), readyForMs };
       const { state, delayMs } = stepRestart(this.#restart, end, clock.random);
       this.#restart = state;
@@ -202,7 +255,7 @@ class SupervisedServer {
       try {
         await clock.sleep(delayMs, this.#stopping);
         if (!this.#options.mayRestart()) return;
-        const server = await this.#node.restartServer(this.#id);
+        const server = await this.#comeBack(failedStarts);
         this.#restarts++;
         this.#state = "ready";
         this.#readyAtMs = clock.monotonicMs();
@@ -214,6 +267,20 @@ class SupervisedServer {
         reason = (error as Error).message;
       }
     }
+  }
+
+  /** Starts the server again, or has a replica take its place. */
+  async #comeBack(failedStarts: number): Promise<RunningServer> {
+    const node = this.#node;
+    if (this.#id === "primary") {
+      const loss = { hasData: await node.hasPrimaryData(), failedStarts, replicas: node.replicas.length };
+      if (stepPrimaryLoss(loss) === "promote") {
+        const failover = await node.failOver();
+        this.#options.failedOver({ node: node.name, ...failover });
+        return node.primary;
+      }
+    }
+    return node.restartServer(this.#id);
   }
 }
 

@@ -4,6 +4,7 @@
  * ```text
  * .holdfast/
  *   supervisor.json          who runs here: pid, start time, control socket, children
+ *   session-secret           what the gateway seals session tokens with, random
  *   compile-cache/           modules as Node has compiled them
  *   profile.json             what this machine was measured to do
  *   <system>/                one folder a system, so that two systems of one project never share data

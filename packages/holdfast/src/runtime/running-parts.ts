@@ -23,6 +23,8 @@ export interface RunningPartsOptions {
   readonly clock: Clock;
   readonly reporter: Reporter;
   readonly logs: LogFiles;
+  /** What the gateway seals session tokens with, in base64url. */
+  readonly sessionSecret: string;
   /** The gateway's socket, bound. */
   readonly socketFd: number | undefined;
   /** Told the ids of all child processes whenever they change. */
@@ -150,6 +152,7 @@ export function startInstances(options: RunningPartsOptions): RunningParts {
           gateway: edge,
           fd: inheritedFd,
           endpoints: board.current(),
+          sessionSecret: options.sessionSecret,
         },
         inherit: socketFd,
       }));

@@ -1,4 +1,5 @@
 /** What a supervisor tells of its system: the data behind `holdfast status`. */
+import type { Failover } from "../engines/postgres/embedded/index.ts";
 import type { InstanceStatus } from "./instance.ts";
 
 export type SystemState = "starting" | "running" | "stopping";
@@ -22,6 +23,24 @@ export interface ServerStatus {
   readonly lastError: string | undefined;
 }
 
+/** How the commits of a node with synchronous databases reach its replicas now. */
+export interface ReplicationStatus {
+  readonly node: string;
+  /** Replicas that commits should wait for, as declared. */
+  readonly declared: number;
+  /** Replicas that commits wait for now: fewer than declared after a loss that was declared bearable. */
+  readonly quorum: number;
+  /** Replicas that receive the log now. */
+  readonly streaming: number;
+  /** `stalled`: commits wait for replicas that are away. `degraded`: they are acknowledged without them. */
+  readonly state: "protected" | "stalled" | "degraded";
+}
+
+/** A replica that took the place of a primary. */
+export interface FailoverStatus extends Failover {
+  readonly node: string;
+}
+
 export interface SystemStatus {
   readonly system: string;
   readonly state: SystemState;
@@ -34,4 +53,7 @@ export interface SystemStatus {
   readonly url: string | undefined;
   readonly instances: readonly PartInstanceStatus[];
   readonly servers: readonly ServerStatus[];
+  readonly failovers: readonly FailoverStatus[];
+  /** Of the nodes whose commits wait for replicas. */
+  readonly replication: readonly ReplicationStatus[];
 }

@@ -14,14 +14,17 @@ import { watchClaim } from "./claim-watch.ts";
 import { makeControlSocket, serveControl } from "./control.ts";
 import type { SystemDescription } from "./describe.ts";
 import { describeInProcess } from "./describe-process.ts";
+import { failoverNotice } from "./failover-notice.ts";
 import { stopLeftChildren, stopLeftServers } from "./leftovers.ts";
 import { openLogFiles } from "./log-files.ts";
 import { migrateSystem } from "./migrate-system.ts";
 import { startPostgresNodes } from "./postgres-nodes.ts";
 import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
 import { reloadOnChange } from "./reload.ts";
+import { replicationNotice } from "./replication-watch.ts";
 import type { Reporter } from "./reporter.ts";
 import { startInstances } from "./running-parts.ts";
+import { sessionSecret } from "./session-secret.ts";
 import { startError } from "./start-error.ts";
 import { makeStateFolders } from "./state-folder.ts";
 import type { SystemState, SystemStatus } from "./status.ts";
@@ -84,9 +87,11 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let url: string | undefined;
   let instances: () => SystemStatus["instances"] = () => [];
   let servers: () => Promise<SystemStatus["servers"]> = async () => [];
+  let failovers: () => SystemStatus["failovers"] = () => [];
+  let replication: () => SystemStatus["replication"] = () => [];
 
   const progress = (text: string) => {
-    step = text;
+    if (state === "starting") step = text;
     reporter.step(text);
   };
   const enter = (text: string) => {
@@ -103,6 +108,8 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     url,
     instances: instances(),
     servers: await servers(),
+    failovers: failovers(),
+    replication: replication(),
   });
 
   const start = async () => {
@@ -159,9 +166,13 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
         failed: (name, how, waitMs) =>
           reporter.notice("warn", `Postgres ${name} ended (${how}); starting it again${inMs(waitMs)}`),
         restarted: (name, pid) => reporter.notice("info", `Postgres ${name} is back, process ${pid}`),
+        failedOver: (failover) => reporter.notice("error", failoverNotice(failover)),
+        replicationChanged: (status) => reporter.notice(...replicationNotice(status)),
       });
       postgres = nodes;
       servers = () => nodes.status();
+      failovers = () => nodes.failovers();
+      replication = () => nodes.replication();
       const stopNodes = () =>
         nodes.stop(watch.holds() ? (undo.atOnce.aborted ? "at-once" : "clean") : "abandon");
       undo.push(stopNodes);
@@ -182,6 +193,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       clock,
       reporter,
       logs,
+      sessionSecret: sessionSecret(project, clock.random),
       socketFd: socket?.fd,
       recordChildren: (pids) => claim.update(pids),
     });

@@ -357,13 +357,13 @@ test("a background refresh that hangs is aborted after ten seconds, so that the 
 test("a load after an invalidation reads at least as far as the invalidating commit", async () => {
   const { engine, say } = fixture();
   say(["a"], 700n);
-  const seen = await engine.get("a", async () => currentCall()?.session.get("n1")?.lsn);
+  const seen = await engine.get("a", async () => currentCall()?.session.get("n1")?.wanted?.lsn);
   expect(seen).toBe(700n);
 });
 
 test("a position that was just heard holds for its own keys; after a minute it holds for all", async () => {
   const { clock, engine, hear, say } = fixture({ ttlMs: 1 });
-  const seen = (key: string) => engine.get(key, async () => currentCall()?.session.get("n1")?.lsn);
+  const seen = (key: string) => engine.get(key, async () => currentCall()?.session.get("n1")?.wanted?.lsn);
   say(["a"], 700n);
   expect([await seen("a"), await seen("b")]).toEqual([700n, undefined]);
   say(["a"], 600n); // words of one key may come in any order
@@ -376,7 +376,7 @@ test("a position that was just heard holds for its own keys; after a minute it h
 test("positions of many keys are pooled rather than kept", async () => {
   const { engine, say } = fixture();
   for (let i = 0; i <= 10_000; i++) say([`key-${i}`], BigInt(i + 1));
-  const seen = (key: string) => engine.get(key, async () => currentCall()?.session.get("n1")?.lsn);
+  const seen = (key: string) => engine.get(key, async () => currentCall()?.session.get("n1")?.wanted?.lsn);
   expect([await seen("key-0"), await seen("other"), await seen("key-10000")]).toEqual([1n, 1n, 10_001n]);
 });
 
@@ -394,7 +394,7 @@ test("a load reads at least as far as the caller who invalidated had written", a
   const call = new Call(clock);
   call.session.raise("n1", { system: "1", timeline: 1, lsn: 900n });
   await inCall(call, () => engine.invalidate(["a"]));
-  const seen = await engine.get("a", async () => currentCall()?.session.get("n1")?.lsn);
+  const seen = await engine.get("a", async () => currentCall()?.session.get("n1")?.wanted?.lsn);
   expect(seen).toBe(900n);
 });
 
@@ -459,28 +459,28 @@ test("a timer that a load needed is gone when the load has ended", async () => {
   expect(clock.pendingTimers).toBe(0);
 });
 
-/** A load that says what its session asks of the node. */
-const askedOfNode = async () => currentCall()?.session.get("n1")?.lsn ?? 0n;
+/** A load that says whether only the node's primary may answer it. */
+const asksPrimary = async () => currentCall()?.session.requiresPrimary("n1");
 
-test("while the bus is silent a load asks for more than any replica has, and is not taken for it", async () => {
+test("while the bus is silent a load asks the primary, and only that load", async () => {
   const { clock, engine, hear } = fixture({ busBoundMs: 300 });
-  expect(await engine.get("before", askedOfNode)).toBe(0n);
+  expect(await engine.get("before", asksPrimary)).toBe(false);
   await clock.advance(301);
-  expect(await engine.get("key", askedOfNode)).toBe((1n << 63n) - 1n);
-  // The entry does not count as having seen that much: who has written since goes past it.
+  expect(await engine.get("key", asksPrimary)).toBe(true);
+  // The entry does not count as having seen anything for it: who has written since goes past it.
   const session = new Session();
   session.raise("n1", { system: "1", timeline: 1, lsn: 7n });
   expect(await inCall(new Call(clock, { session }), () => engine.get("key", async () => "own write"))).toBe(
     "own write",
   );
   hear();
-  expect(await engine.get("after", askedOfNode)).toBe(0n);
+  expect(await engine.get("after", asksPrimary)).toBe(false);
 });
 
 test("who keeps stale values to stay up takes what a replica has", async () => {
   const { clock, engine } = fixture({ busBoundMs: 300, staleMs: 1_000 });
   await clock.advance(301);
-  expect(await engine.get("key", askedOfNode)).toBe(0n);
+  expect(await engine.get("key", asksPrimary)).toBe(false);
 });
 
 test("what was loaded while the bus was heard is trusted from its last word on, not from the load", async () => {

@@ -58,9 +58,6 @@ const refreshMsMax = 10_000;
 const retryPauseMs = 1_000;
 const keyLengthMax = 1024;
 
-/** A position that no server has: only a primary is not asked for it. */
-const beyondEveryReplica: LogPosition = { system: "0", timeline: 0, lsn: (1n << 63n) - 1n };
-
 /**
  * The right to store what is loaded for a key. An invalidation takes it away; clocks play no part. Loads are
  * shared under the lease's id, not the key's name, so that who asks after an invalidation starts a new load.
@@ -226,7 +223,7 @@ export function memoryCache(declaration: Cache, { bus, clock, seam }: MemoryCach
     // A session of its own: what it asks for was seen by nobody, and must not be taken for it.
     const session = new Session();
     session.merge(shared.session);
-    for (const node of lease.unheard) session.raise(node, beyondEveryReplica);
+    for (const node of lease.unheard) session.requirePrimary(node);
     using call = new Call(clock, { session }, shared);
     return await inCall(call, load);
   };

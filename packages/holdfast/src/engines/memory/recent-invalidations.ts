@@ -18,7 +18,7 @@ export interface RecentInvalidations {
   add(keys: readonly string[], seen: Session): void;
   /** Loads of every key must see what `seen` has. */
   addForAll(seen: Session): void;
-  /** Raises `session` to what a load of `key` must see. */
+  /** Has the reads of `session` see what a load of `key` must see. */
   raise(session: Session, key: string): void;
 }
 
@@ -45,9 +45,9 @@ export function recentInvalidations(clock: Clock): RecentInvalidations {
       ofAll.merge(seen);
     },
     raise(session, key) {
-      session.merge(ofAll);
+      session.want(ofAll);
       const own = byKey.get(key);
-      if (own) session.merge(own.seen);
+      if (own) session.want(own.seen);
     },
   };
 }

@@ -5,7 +5,7 @@
  * the server's word counts: success, an error that it reports while the session lives on, or nothing.
  */
 import type { HoldfastError, LogPosition } from "../../call/index.ts";
-import { insertPositionStatement, positionAt } from "./routing-position.ts";
+import { insertPosition, insertPositionStatement } from "./routing-position.ts";
 import type { PgSession, Rider, SqlResult } from "./session.ts";
 import { endsSession, isServerError } from "./session-error.ts";
 
@@ -69,7 +69,7 @@ async function positionFrom(
 ): Promise<LogPosition | undefined> {
   try {
     const { rows } = await asked;
-    return positionAt(session.facts, (rows[0] as { lsn: string }).lsn);
+    return insertPosition(session.facts, rows[0]);
   } catch {
     return undefined;
   }

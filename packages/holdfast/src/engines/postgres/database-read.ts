@@ -8,21 +8,17 @@
 import type { Kysely } from "kysely";
 import { type Call, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
-import type { AnyTables, ReadLevel } from "../../parts/database/port.ts";
+import type { ResolvedRead } from "../../parts/database/index.ts";
+import type { AnyTables } from "../../parts/database/port.ts";
 import { isOwnAnswer, leaseKysely } from "./kysely-lease.ts";
 import type { QualifiedStatements } from "./kysely-qualify.ts";
 import type { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import type { NodePool } from "./pool.ts";
 import { overError, type Patience, patienceOf } from "./pool-lease.ts";
-import { type ReadCandidate, readCandidates } from "./routing.ts";
-import {
-  askPosition,
-  covers,
-  insertPositionStatement,
-  positionAt,
-  replayPositionStatement,
-} from "./routing-position.ts";
+import type { QuorumProof } from "./quorum-proof.ts";
+import { hasReplayed, isFit, noteRead, trailerFor } from "./read-position.ts";
+import { neededPositions, readRoute } from "./routing.ts";
 import { noSchema, type PgSession } from "./session.ts";
 import { untilOver, watchSilence } from "./session-watch.ts";
 
@@ -30,8 +26,12 @@ export interface ReadRequest<T> {
   readonly nodes: DatabaseNodes;
   readonly node: string;
   readonly schema: string;
-  readonly level: ReadLevel;
+  readonly read: ResolvedRead;
   readonly patience: Patience;
+  /** Of a synchronous database. */
+  readonly quorum: QuorumProof | undefined;
+  /** Whether a later read could go to a server that is behind this one. */
+  readonly tracked: boolean;
   readonly uses: StatementUse;
   readonly statements: QualifiedStatements;
   readonly clock: Clock;
@@ -43,54 +43,99 @@ export interface ReadRequest<T> {
 /** What came of asking one server. */
 type Asked<T> =
   | { readonly kind: "answered"; readonly value: T }
-  /** The replica has not seen what the session has. */
+  /** The replica has not seen what the level promises. */
   | { readonly kind: "behind" }
   /** The server is not there, or gave the read up for its own reasons: another may answer. */
   | { readonly kind: "lost"; readonly error: HoldfastError };
 
+/**
+ * @throws {HoldfastError} HOLDFAST_WRITE_LOST when a failover lost what the call's session knew; at level `strong`
+ *   HOLDFAST_UNAVAILABLE when the primary cannot prove that it is the current one
+ */
 export async function readOnly<T>(request: ReadRequest<T>): Promise<T> {
-  const { nodes, node, patience } = request;
+  const { read, quorum, patience } = request;
+  if (read.level !== "strong" || !quorum) return readFirst(request);
+  // At the same time: a proof that is begun no earlier than the read says that nobody had been promoted by then.
+  const proof = quorum.prove(patience);
+  proof.catch(() => {});
+  const value = await readFirst(request);
+  await untilOver(patience.call, proof, () => overError(patience.call as Call, "not-applied"));
+  return value;
+}
+
+/** On the first server that is there and far enough. */
+async function readFirst<T>(request: ReadRequest<T>): Promise<T> {
+  const { nodes, node, read, patience, clock } = request;
   const primary = nodes.primary(node);
-  const replicas = nodes.replicas(node);
-  const token = patience.call?.session.get(node);
-  const candidates = readCandidates(request.level, primary, replicas, token, request.turn);
+  const behind: NodePool[] = [];
   let lost: HoldfastError | undefined;
-  let behind = false;
-  for (const candidate of candidates) {
+  const askNext = async (pool: NodePool): Promise<Asked<T>> => {
     // As patient with the next server as with the one before, unless a deadline says otherwise.
     const asked = await ask(
-      lost ? { ...request, patience: patienceOf(patience.call, request.clock) } : request,
-      candidate,
+      lost ? { ...request, patience: patienceOf(patience.call, clock) } : request,
+      pool,
     );
+    if (asked.kind === "behind") behind.push(pool);
+    if (asked.kind === "lost") lost = asked.error;
+    return asked;
+  };
+  const replicas = await replicasFor(request);
+  const needed = neededPositions(read.level, patience.call?.session.get(node));
+  const route = readRoute(read.level, replicas, needed, request.turn);
+  for (const pool of route.replicas) {
+    const asked = await askNext(pool);
     if (asked.kind === "answered") return asked.value;
-    if (asked.kind === "behind") behind = true;
-    else lost = asked.error;
   }
-  if (behind) throw behindError(node, lost);
+  const reached = await waitForReplay(request, behind);
+  for (const pool of [...(reached ? [reached] : []), primary, ...route.avoided]) {
+    const asked = await askNext(pool);
+    if (asked.kind === "answered") return asked.value;
+  }
+  if (behind.length > 0 || replicas.length < nodes.replicas(node).length) throw behindError(request, lost);
   // A pooled connection that had died unnoticed: the server may be back, so ask once more.
   if (lost?.code === "HOLDFAST_CONNECTION_LOST" || lost?.code === "HOLDFAST_SQL_RETRY") {
-    const again = await ask(request, { pool: primary, token: undefined });
+    const again = await ask(request, primary);
     if (again.kind === "answered") return again.value;
     if (again.kind === "lost") lost = again.error;
   }
   throw lost;
 }
 
-async function ask<T>(request: ReadRequest<T>, candidate: ReadCandidate): Promise<Asked<T>> {
+/** All replicas, or those within the bound on lag. */
+async function replicasFor<T>({ nodes, node, read, patience }: ReadRequest<T>): Promise<readonly NodePool[]> {
+  const replicas = nodes.replicas(node);
+  if (read.lagMsMax === undefined || replicas.length === 0) return replicas;
+  return nodes.watch(node).lags.within(read.lagMsMax, replicas, patience);
+}
+
+/** The first of the replicas that were behind which catches up, within the read's bound and the deadline. */
+function waitForReplay<T>(
+  { nodes, node, read, patience }: ReadRequest<T>,
+  behind: readonly NodePool[],
+): Promise<NodePool | undefined> | undefined {
+  if (behind.length === 0) return undefined;
+  const { replay, histories } = nodes.watch(node);
+  const { call } = patience;
+  const isThere = (pool: NodePool) =>
+    hasReplayed(pool, neededPositions(read.level, call?.session.get(node)), histories);
+  const waitMs = Math.min(read.waitMs, call?.remainingMs() ?? Number.POSITIVE_INFINITY);
+  return replay.first(behind, isThere, waitMs, call);
+}
+
+async function ask<T>(request: ReadRequest<T>, pool: NodePool): Promise<Asked<T>> {
   const { patience } = request;
-  const { pool } = candidate;
   let session: PgSession;
   try {
     session = await pool.lease(patience, noSchema);
   } catch (error) {
-    if (isLost(error)) return { kind: "lost", error };
+    if (isServerGone(error)) return { kind: "lost", error };
     throw error;
   }
   const silence = watchSilence(session, patience, request.clock, (reason) =>
     session.cancelAndDestroy(reason),
   );
   try {
-    return await untilOver(patience.call, query(request, candidate, session), () => {
+    return await untilOver(patience.call, query(request, pool, session), () => {
       session.cancelAndDestroy();
       return overError(patience.call as Call, "not-applied");
     });
@@ -100,19 +145,20 @@ async function ask<T>(request: ReadRequest<T>, candidate: ReadCandidate): Promis
   }
 }
 
-async function query<T>(
-  request: ReadRequest<T>,
-  { pool, token }: ReadCandidate,
-  session: PgSession,
-): Promise<Asked<T>> {
-  session.limitStatements(request.patience.call?.remainingMs() ?? Number.POSITIVE_INFINITY);
+async function query<T>(request: ReadRequest<T>, pool: NodePool, session: PgSession): Promise<Asked<T>> {
+  const { nodes, node, read, patience } = request;
+  const { call } = patience;
+  session.limitStatements(call?.remainingMs() ?? Number.POSITIVE_INFINITY);
+  const remembers = call !== undefined && read.level !== "eventual";
   try {
-    if (token && !(await isFarEnough(pool, session, token))) return { kind: "behind" };
+    if (!(await isFit(pool, session, read.level, remembers ? call.session : undefined, nodes)))
+      return { kind: "behind" };
   } catch (error) {
-    return { kind: "lost", error: error as HoldfastError };
+    if (isServerGone(error)) return { kind: "lost", error };
+    throw error;
   }
-  const call = request.patience.call;
-  const trailer = call && trailerFor(request, pool);
+  const before = call?.session.get(node);
+  const trailer = remembers && request.tracked ? trailerFor(pool) : undefined;
   const { schema, statements } = request;
   const lease = leaseKysely(session, request.uses, { schema, statements }, trailer);
   let value: T;
@@ -120,7 +166,7 @@ async function query<T>(
     value = await request.run(lease.sql);
   } catch (error) {
     // Whatever `run` made of it: when the server went away, another one may answer.
-    if (lease.failure && isLost(lease.failure)) return { kind: "lost", error: lease.failure };
+    if (lease.failure && isServerGone(lease.failure)) return { kind: "lost", error: lease.failure };
     if (isOwnAnswer(error, lease.failure)) request.undone?.();
     throw error;
   } finally {
@@ -128,48 +174,14 @@ async function query<T>(
   }
   try {
     await lease.placed;
-    if (call && lease.trail) await raise(call, pool, session, lease.trail);
+    if (call && lease.trail) await noteRead(call.session, pool, session, lease.trail, before, nodes);
     return { kind: "answered", value };
   } catch (error) {
     return { kind: "lost", error: error as HoldfastError };
   }
 }
 
-async function isFarEnough(
-  pool: NodePool,
-  session: PgSession,
-  token: NonNullable<ReadCandidate["token"]>,
-): Promise<boolean> {
-  if (pool.replayed && covers(pool.replayed, token)) return true;
-  const replayed = await askPosition(session);
-  pool.replayed = replayed;
-  return covers(replayed, token);
-}
-
-/**
- * What to ask behind each statement, so that the session knows what it has seen and never sees less again.
- * Needed only where a later read could go to a server that is behind this one: from the primary to a replica, or
- * from one replica to another. From the only replica there is nowhere further back to go.
- */
-function trailerFor<T>(request: ReadRequest<T>, pool: NodePool) {
-  const replicas = request.nodes.replicas(request.node).length;
-  if (pool.role === "primary") return replicas > 0 ? insertPositionStatement : undefined;
-  return replicas > 1 ? replayPositionStatement : undefined;
-}
-
-async function raise(
-  call: Call,
-  pool: NodePool,
-  session: PgSession,
-  trail: Promise<{ rows: readonly unknown[] }>,
-): Promise<void> {
-  const { rows } = await trail;
-  const position = positionAt(session.facts, (rows[0] as { lsn: string }).lsn);
-  if (pool.role === "replica") pool.replayed = position;
-  call.session.raise(pool.node, position);
-}
-
-function isLost(error: unknown): error is HoldfastError {
+function isServerGone(error: unknown): error is HoldfastError {
   return (
     error instanceof HoldfastError &&
     (error.code === "HOLDFAST_UNAVAILABLE" ||
@@ -179,10 +191,14 @@ function isLost(error: unknown): error is HoldfastError {
   );
 }
 
-function behindError(node: string, cause: HoldfastError | undefined): HoldfastError {
+function behindError<T>({ node, read }: ReadRequest<T>, cause: HoldfastError | undefined): HoldfastError {
+  const why =
+    read.lagMsMax === undefined
+      ? 'no replica has yet what this session has written or seen. Try again, or read at level "eventual" if older rows will do'
+      : `no replica is known to be within ${read.lagMsMax} ms of it. Try again, or allow more with lagMsMax if older rows will do`;
   return new HoldfastError(
     "HOLDFAST_UNAVAILABLE",
-    `Node "${node}": the primary cannot be reached, and no replica has yet what this session has written or seen. Try again, or read at level "eventual" if older rows will do.`,
+    `Node "${node}": the primary cannot be reached, and ${why}.`,
     { data: { node }, cause },
   );
 }

@@ -30,20 +30,25 @@ import type { CommitProof, ProofMaker } from "./commit-proof.ts";
 import { endedByUserError, lostCommitError, rolledBackError, unknownError } from "./database-write-error.ts";
 import { isOwnAnswer, leaseKysely } from "./kysely-lease.ts";
 import type { StatementUse } from "./kysely-statement-use.ts";
+import type { DatabaseNodes } from "./nodes.ts";
 import type { NodePool } from "./pool.ts";
 import { overError, type Patience, patienceOf } from "./pool-lease.ts";
-import { askPosition } from "./routing-position.ts";
+import type { QuorumProof } from "./quorum-proof.ts";
+import { checkPrimary } from "./read-position.ts";
+import { askInserted } from "./routing-position.ts";
 import type { PgSession } from "./session.ts";
-import { standbyError } from "./session-error.ts";
 import { askWithin, untilOver, watchSilence } from "./session-watch.ts";
 
 export interface WriteRequest<T> {
-  readonly pool: NodePool;
+  readonly nodes: DatabaseNodes;
+  readonly node: string;
   readonly schema: string;
   readonly patience: Patience;
   readonly proofs: ProofMaker<T>;
   readonly uses: StatementUse;
   readonly clock: Clock;
+  /** Of a synchronous database. */
+  readonly quorum: QuorumProof | undefined;
   /** Whether the call's session should learn the position of the commit. */
   readonly track: boolean;
   run(tx: Transaction<AnyTables>): Promise<T>;
@@ -59,7 +64,13 @@ const beyondEveryReplica = (1n << 63n) - 1n;
 
 /** How one attempt ended. */
 type Attempt<T> =
-  | { readonly kind: "applied"; readonly value: T; readonly position: LogPosition | undefined }
+  | {
+      readonly kind: "applied";
+      readonly value: T;
+      readonly position: LogPosition | undefined;
+      /** Whether it has also read: its session then never sees less than that. */
+      readonly hasRead: boolean;
+    }
   /**
    * `own` is the failure of the transaction itself, as opposed to whatever else `run` may have thrown. `undone`:
    * it was that other thing that ended it, and the server has rolled back.
@@ -70,7 +81,13 @@ type Attempt<T> =
       readonly own: HoldfastError | undefined;
       readonly undone?: boolean;
     }
-  | { readonly kind: "unsettled"; readonly value: T; readonly cause: unknown; readonly settleable: boolean };
+  | {
+      readonly kind: "unsettled";
+      readonly value: T;
+      readonly cause: unknown;
+      readonly settleable: boolean;
+      readonly hasRead: boolean;
+    };
 
 type Unsettled<T> = Extract<Attempt<T>, { kind: "unsettled" }>;
 
@@ -81,7 +98,7 @@ export async function writeTransaction<T>(asked: WriteRequest<T>, first = 1): Pr
     const proof = request.proofs();
     const ended = await tryOnce(request, proof);
     if (ended.kind === "applied") {
-      if (request.track) await track(request, ended.position);
+      if (request.track) await track(request, ended.position, ended.hasRead);
       return ended.value;
     }
     let error: unknown;
@@ -90,11 +107,11 @@ export async function writeTransaction<T>(asked: WriteRequest<T>, first = 1): Pr
       request = { ...request, patience: patienceOf(request.patience.call, request.clock) };
       const settled = await settle(request, proof, ended);
       if (settled === true) {
-        if (request.track) await track(request, undefined);
+        if (request.track) await track(request, undefined, ended.hasRead);
         return ended.value;
       }
       if (settled === "again") return await findOut(request, attempt, ended.cause);
-      error = lostCommitError(request.pool, ended.cause);
+      error = lostCommitError(poolOf(request), ended.cause);
     } else {
       error = ended.error;
       if (!mayTryAgain(ended.own)) {
@@ -111,7 +128,7 @@ export async function writeTransaction<T>(asked: WriteRequest<T>, first = 1): Pr
  * finds that it has to call `run`, no failure of its own says that nothing was applied.
  */
 async function findOut<T>(request: WriteRequest<T>, attempt: number, cause: unknown): Promise<T> {
-  if (attempt >= attemptsMax || !(await waited(request, attempt))) throw unknownError(request.pool, cause);
+  if (attempt >= attemptsMax || !(await waited(request, attempt))) throw unknownError(poolOf(request), cause);
   let known = false;
   const run: typeof request.run = (tx) => {
     known = true;
@@ -120,25 +137,25 @@ async function findOut<T>(request: WriteRequest<T>, attempt: number, cause: unkn
   try {
     return await writeTransaction({ ...request, run }, attempt + 1);
   } catch (error) {
-    throw known ? error : unknownError(request.pool, error);
+    throw known ? error : unknownError(poolOf(request), error);
   }
 }
 
 /** @throws {HoldfastError} HOLDFAST_DEADLINE or HOLDFAST_ABORTED when the call is over first */
 async function tryOnce<T>(request: WriteRequest<T>, proof: CommitProof<T>): Promise<Attempt<T>> {
-  const { pool, patience, schema } = request;
+  const { nodes, patience, schema } = request;
+  const pool = poolOf(request);
   let session: PgSession;
   try {
     session = await pool.lease(patience, schema);
   } catch (error) {
     return { kind: "failed", error, own: error as HoldfastError };
   }
-  if (session.facts.standby) {
-    // The next attempt opens a connection of its own, and asks again.
-    session.taint();
+  try {
+    await checkPrimary(pool, session, patience.call?.session, nodes);
+  } catch (error) {
     pool.release(session);
-    const error = standbyError(pool.where);
-    return { kind: "failed", error, own: error };
+    return { kind: "failed", error, own: error as HoldfastError };
   }
   const phase = { committing: false };
   // Once COMMIT is sent it is not cancelled: one that waits for a standby would answer as if it had succeeded.
@@ -152,8 +169,14 @@ async function tryOnce<T>(request: WriteRequest<T>, proof: CommitProof<T>): Prom
       return overError(patience.call as Call, phase.committing ? "unknown" : "not-applied");
     });
   } finally {
-    silence?.cancel();
-    pool.release(session);
+    if (phase.committing && session.inFlight > 0) {
+      // Silence still ends it, when there is no deadline: a server that is frozen answers nothing.
+      session.onceAnswered(() => silence?.cancel());
+      pool.releaseOnceAnswered(session);
+    } else {
+      silence?.cancel();
+      pool.release(session);
+    }
   }
 }
 
@@ -187,7 +210,7 @@ async function transact<T>(
   const verdict = await commit(session, request.track, proof.rider);
   switch (verdict.kind) {
     case "applied":
-      return { kind: "applied", value, position: verdict.position };
+      return { kind: "applied", value, position: verdict.position, hasRead: lease.hasRead };
     case "not-applied": {
       if (session.transactionStatus !== "I")
         await session.send({ text: "rollback" }).catch(() => session.taint());
@@ -197,7 +220,13 @@ async function transact<T>(
       return { kind: "failed", error: lease.failure ? rolledBackError(lease.failure) : own, own };
     }
     case "unknown":
-      return { kind: "unsettled", value, cause: verdict.cause, settleable: verdict.settleable };
+      return {
+        kind: "unsettled",
+        value,
+        cause: verdict.cause,
+        settleable: verdict.settleable,
+        hasRead: lease.hasRead,
+      };
   }
 }
 
@@ -244,23 +273,37 @@ async function answerFromBefore<T>(
 ): Promise<Attempt<T>> {
   const ended = session.push({ text: "rollback" });
   session.forgetSchema();
-  const position = request.track ? await askPosition(session) : undefined;
+  const position = request.track ? await askInserted(session) : undefined;
   await ended;
-  return { kind: "applied", value, position };
+  // Whether whoever wrote it was ever told so nobody knows, nor whether the standbys have it.
+  await request.quorum?.prove(request.patience).catch((error: unknown) => {
+    throw unknownError(poolOf(request), error);
+  });
+  return { kind: "applied", value, position, hasRead: true };
 }
 
 /** Raises the call's session to the commit. Without its position, to one that is certainly behind it. */
-async function track<T>(request: WriteRequest<T>, position: LogPosition | undefined): Promise<void> {
-  const { pool, patience, clock } = request;
+async function track<T>(
+  request: WriteRequest<T>,
+  position: LogPosition | undefined,
+  hasRead: boolean,
+): Promise<void> {
+  const { nodes, node, patience, clock } = request;
   const session = patience.call?.session;
   if (!session) return;
-  const ask = (asked: PgSession) => askWithin(asked, patience, clock, askPosition);
+  const ask = (asked: PgSession) => askWithin(asked, patience, clock, askInserted);
+  let end = position;
   try {
-    session.raise(pool.node, position ?? (await pool.use(ask, patience)));
+    end ??= await poolOf(request).use(ask, patience);
   } catch {
-    const { system, timeline } = session.get(pool.node) ?? { system: "", timeline: 0 };
-    session.raise(pool.node, { system, timeline, lsn: beyondEveryReplica });
+    end = { ...nodes.watch(node).histories.newest, lsn: beyondEveryReplica };
   }
+  session.raise(node, end, "written");
+  if (hasRead) session.raise(node, end, "read");
+}
+
+function poolOf<T>({ nodes, node }: WriteRequest<T>): NodePool {
+  return nodes.primary(node);
 }
 
 /**
@@ -276,14 +319,16 @@ async function settle<T>(
 ): Promise<boolean | "again"> {
   for (let attempt = 1; unsettled.settleable; attempt++) {
     try {
-      const settled = await proof.settle(request.pool, request.patience);
+      const settled = await proof.settle(poolOf(request), request.patience);
+      // There, but perhaps on the primary alone: after a crash it shows what its standbys never acknowledged.
+      if (settled === true) await request.quorum?.prove(request.patience);
       if (settled === undefined) break;
       return settled;
     } catch (error) {
-      if (!(await waited(request, attempt))) throw unknownError(request.pool, error);
+      if (!(await waited(request, attempt))) throw unknownError(poolOf(request), error);
     }
   }
-  throw unknownError(request.pool, unsettled.cause);
+  throw unknownError(poolOf(request), unsettled.cause);
 }
 
 /**

@@ -6,6 +6,7 @@ import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
 import type { DatabasePort } from "../../parts/database/port.ts";
+import { resolveRead } from "../../parts/database/read-options.ts";
 import { keyHashModulo, shardMapProblems } from "../../placement/index.ts";
 import { guardProofs, type ProofMaker, writeProofs } from "./commit-proof.ts";
 import { readOnly } from "./database-read.ts";
@@ -14,6 +15,7 @@ import { QualifiedStatements } from "./kysely-qualify.ts";
 import { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { patienceOf } from "./pool-lease.ts";
+import type { QuorumProof } from "./quorum-proof.ts";
 
 /** Schema of a logical shard, in the part's database on the shard's node. */
 export function shardSchema(shard: number): string {
@@ -38,6 +40,19 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
     return node;
   };
 
+  /**
+   * Without replicas every read is the primary's, which is never behind, and there is no failover. One that is
+   * declared may be away for now, and may be the next primary.
+   */
+  const isTracked = (node: string): boolean =>
+    declaration.options.replicas > 0 || nodes.replicas(node).length > 0;
+
+  const { replication } = declaration.options;
+  const quorumOf = (node: string): QuorumProof | undefined =>
+    replication.mode === "synchronous"
+      ? nodes.watch(node).quorum(replication.onReplicaLoss === "degrade")
+      : undefined;
+
   const write = <T>(
     shard: number,
     proofs: ProofMaker<T>,
@@ -47,14 +62,15 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
     const node = nodeOf(shard);
     const call = currentCall();
     return writeTransaction({
-      pool: nodes.primary(node),
+      nodes,
+      node,
       schema: shardSchema(shard),
       patience: patienceOf(call, clock),
       proofs,
       uses,
       clock,
-      // Without replicas every read is the primary's, which is never behind.
-      track: call !== undefined && nodes.replicas(node).length > 0,
+      quorum: quorumOf(node),
+      track: call !== undefined && isTracked(node),
       run,
       undone,
     });
@@ -63,20 +79,27 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
   return {
     shardCount: shards.length,
     shardOf: (key) => keyHashModulo(String(key), shards.length),
-    read: async (shard, level, run, undone) =>
-      readOnly({
+    read: async (shard, how, run, undone) => {
+      const node = nodeOf(shard);
+      const call = currentCall();
+      const read = resolveRead(how, declaration.options.reads);
+      const onPrimary = read.level !== "eventual" && call?.session.requiresPrimary(node) === true;
+      return readOnly({
         nodes,
-        node: nodeOf(shard),
+        node,
         schema: shardSchema(shard),
-        level,
-        patience: patienceOf(currentCall(), clock),
+        read: onPrimary ? { ...read, level: "strong" } : read,
+        patience: patienceOf(call, clock),
+        quorum: quorumOf(node),
+        tracked: isTracked(node),
         uses,
         statements,
         clock,
         turn: reads++,
         run,
         undone,
-      }),
+      });
+    },
     write: async (shard, run, options, undone) =>
       write(shard, writeProofs(shard, options, clock), run, undone),
     writeOnce: async (shard, guard, run, undone) =>

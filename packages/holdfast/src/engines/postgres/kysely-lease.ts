@@ -33,6 +33,8 @@ export interface KyselyLease {
   readonly failure: HoldfastError | undefined;
   /** To be awaited before an answer is believed: had it failed, statements would have gone to another shard. */
   readonly placed: Promise<unknown> | undefined;
+  /** Whether a statement has told anything of what is stored: all but a plain INSERT do. */
+  readonly hasRead: boolean;
   /** Answer of the newest `trailer`. */
   readonly trail: Promise<SqlResult<unknown>> | undefined;
   /** From now on every use is refused with HOLDFAST_TX_ENDED. */
@@ -79,6 +81,9 @@ export function leaseKysely(
     get placed() {
       return connection.placed;
     },
+    get hasRead() {
+      return connection.hasRead;
+    },
     get trail() {
       return connection.trail;
     },
@@ -90,6 +95,7 @@ export function leaseKysely(
 
 class LeasedConnection implements DatabaseConnection {
   ended = false;
+  hasRead = false;
   failure: HoldfastError | undefined;
   placed: Promise<unknown> | undefined;
   trail: Promise<SqlResult<unknown>> | undefined;
@@ -115,7 +121,9 @@ class LeasedConnection implements DatabaseConnection {
     const raw = query.query.kind === "RawNode";
     if (raw) this.#inspect(query.sql);
     try {
-      const result = queryResult(await this.#place<Row>(query));
+      const answered = await this.#place<Row>(query);
+      if (answered.command !== "INSERT" || answered.rows.length > 0) this.hasRead = true;
+      const result = queryResult(answered);
       if (raw && this.failure && toSavepoint.test(query.sql)) this.failure = undefined;
       return result;
     } catch (error) {

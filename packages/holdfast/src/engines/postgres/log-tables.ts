@@ -40,7 +40,27 @@ export function topicLock(topicId: number): number {
  */
 export async function openTopicLog(session: PgSession, name: string, partitions: number): Promise<TopicLog> {
   const known = await findLog(session, name);
+  if (known) await addSessionColumn(session, known);
   return checked(known ?? (await makeLog(session, name, partitions)), partitions);
+}
+
+/** Logs that an earlier version made, or makes beside this one, have no column for the publisher's session. */
+async function addSessionColumn(session: PgSession, log: TopicLog): Promise<void> {
+  const { rows } = await session.send<{ there: boolean }>({
+    text: `select exists (select from pg_attribute
+      where attrelid = $1::regclass and attname = 'session' and not attisdropped) as there`,
+    values: [log.table],
+  });
+  if (rows[0]?.there) return;
+  // Publishers and readers queue behind a waiting change: it gives up soon, and whoever opens next tries again.
+  const change = `alter table ${log.table} add column if not exists session text`;
+  await session
+    .send({ text: `begin read write; set local lock_timeout to '2s'; ${change}; commit` })
+    .catch((error: unknown) => {
+      session.push({ text: "rollback" });
+      session.taint();
+      throw error;
+    });
 }
 
 async function findLog(session: PgSession, name: string): Promise<TopicLog | undefined> {
@@ -97,7 +117,8 @@ function logTableSql(table: string): string {
       segment smallint not null,
       key text not null,
       value json not null,
-      traceparent text
+      traceparent text,
+      session text
     ) partition by list (segment);
     create index on ${table} (partition, xid);
     ${segments.map((n) => `create table ${table}_${n} partition of ${table} for values in (${n});`).join("\n    ")}`;

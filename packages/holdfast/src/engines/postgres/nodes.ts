@@ -3,7 +3,12 @@
  */
 import type { Clock } from "../../clock/index.ts";
 import type { DatabaseConfig } from "./config.ts";
+import { LagWatch } from "./lag-watch.ts";
 import { NodePool } from "./pool.ts";
+import { QuorumProof } from "./quorum-proof.ts";
+import { ReplayWatch } from "./replay-watch.ts";
+import type { TokenCounts } from "./session-review.ts";
+import { TimelineHistories } from "./timeline-history.ts";
 
 export interface DatabaseNodesEnv {
   readonly clock: Clock;
@@ -15,6 +20,15 @@ export interface DatabaseNodesEnv {
   readonly queueMax?: number;
 }
 
+/** What is learned of a node's servers as they are used. */
+export interface NodeWatch {
+  readonly histories: TimelineHistories;
+  readonly replay: ReplayWatch;
+  readonly lags: LagWatch;
+  /** @param mayDegrade whether the database was declared to go without its quorum rather than wait */
+  quorum(mayDegrade: boolean): QuorumProof;
+}
+
 export interface DatabaseNodes {
   readonly config: DatabaseConfig;
   /** Name of the first node: the home of whatever keeps its log or bus in this database. */
@@ -23,6 +37,9 @@ export interface DatabaseNodes {
   /** The node's first replica, if it has any. */
   replica(node: string): NodePool | undefined;
   replicas(node: string): readonly NodePool[];
+  watch(node: string): NodeWatch;
+  /** How often what sessions knew did not fit the servers, since these nodes were opened. */
+  readonly tokenCounts: Readonly<TokenCounts>;
   /** Closes every pool: refuses what comes, lets what is under way end. May be called again. */
   close(): Promise<void>;
 }
@@ -44,13 +61,21 @@ export function openDatabaseNodes(config: DatabaseConfig, env: DatabaseNodesEnv)
       env.clock,
     );
   const nodes = new Map(
-    config.nodes.map((node) => [
-      node.name,
-      {
-        primary: pool(node.name, "primary", node.primary),
-        replicas: node.replicas.map((endpoint) => pool(node.name, "replica", endpoint)),
-      },
-    ]),
+    config.nodes.map((node) => {
+      const primary = pool(node.name, "primary", node.primary);
+      const replicas = node.replicas.map((endpoint) => pool(node.name, "replica", endpoint));
+      let quorum: QuorumProof | undefined;
+      const watch: NodeWatch = {
+        histories: new TimelineHistories(env.clock),
+        replay: new ReplayWatch(env.clock),
+        lags: new LagWatch(env.clock, primary, replicas),
+        quorum: (mayDegrade) => {
+          quorum ??= new QuorumProof(primary, env.clock, mayDegrade);
+          return quorum;
+        },
+      };
+      return [node.name, { primary, replicas, watch }];
+    }),
   );
   const node = (name: string) => {
     const found = nodes.get(name);
@@ -65,6 +90,8 @@ export function openDatabaseNodes(config: DatabaseConfig, env: DatabaseNodesEnv)
     primary: (name) => node(name).primary,
     replica: (name) => node(name).replicas[0],
     replicas: (name) => node(name).replicas,
+    watch: (name) => node(name).watch,
+    tokenCounts: { foreign: 0, future: 0, lost: 0 },
     close: async () => {
       await Promise.all([...nodes.values()].flatMap((n) => [n.primary, ...n.replicas].map((p) => p.close())));
     },

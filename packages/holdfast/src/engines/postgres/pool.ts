@@ -138,6 +138,15 @@ export class NodePool {
     this.#checkDrained();
   }
 
+  /**
+   * Takes a session back whose COMMIT is under way and that nobody waits for any more: once it is answered. Until
+   * then it counts as in use. Closing it would not end the server's wait for its standbys, so that each write that
+   * gives up would leave one more of the server's connections behind.
+   */
+  releaseOnceAnswered(session: PgSession): void {
+    session.onceAnswered(() => this.release(session));
+  }
+
   /** Refuses new operations, lets those under way end (for five seconds), and closes. May be called again. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -9,8 +9,8 @@ import { startTestPostgres, type TestPostgres, until } from "../../testkit/index
 import { postgresDatabase } from "./database.ts";
 import { migrateDatabase } from "./migrate.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "./nodes.ts";
-import { parseLsn } from "./routing-position.ts";
 import { PgSession } from "./session.ts";
+import { parseLsn } from "./timeline.ts";
 
 const declaration = database<never>("routing", { shards: { count: 2 } });
 let postgres: TestPostgres;
@@ -174,7 +174,7 @@ test("a replica reaches a commit that ends with a page of the log, while nothing
         ),
       session,
     );
-    const to = session.get(nodes.home)?.lsn ?? 0n;
+    const to = session.get(nodes.home)?.written?.lsn ?? 0n;
     if (to / pageBytes === from / pageBytes) rest = to - from - padding;
     await withSession(
       () => until(async () => (await look(made, "session")) === "replica: there", { timeoutMs: 5_000 }),

@@ -1,11 +1,12 @@
 /**
- * Positions in a server's write-ahead log: what a session has seen, and how far a replica is.
+ * Positions in a server's write-ahead log, as servers tell them.
  *
  * A position counts only together with the server's identity and timeline: after a failover the same location
  * means another history.
  */
 import type { LogPosition } from "../../call/index.ts";
 import type { PgSession, ServerFacts, Statement } from "./session.ts";
+import { parseLsn } from "./timeline.ts";
 
 const walPageBytes = 8192n;
 /** Sizes of the headers that a page, and the first page of a segment, begin with. */
@@ -17,15 +18,20 @@ export const insertPositionStatement: Statement = {
   text: "select pg_current_wal_insert_lsn()::text as lsn",
   prepare: true,
 };
+/**
+ * With the timeline that is being received: a standby follows its primary to a new one without a word to its
+ * clients. Not known while it receives nothing, or to a role that may not see it.
+ */
 export const replayPositionStatement: Statement = {
-  text: "select pg_last_wal_replay_lsn()::text as lsn",
+  text: `select pg_last_wal_replay_lsn()::text as lsn, pg_is_in_recovery() as standby,
+    (select received_tli from pg_stat_get_wal_receiver()) as timeline`,
   prepare: true,
 };
 
-/** `16/B374D848` as a 64-bit integer. */
-export function parseLsn(text: string): bigint {
-  const [high, low] = text.split("/");
-  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+interface ReplayRow {
+  readonly lsn: string | null;
+  readonly standby: boolean;
+  readonly timeline: number | null;
 }
 
 /**
@@ -40,25 +46,36 @@ export function roundDownToRecord(lsn: bigint, walSegmentBytes: bigint): bigint 
   return lsn;
 }
 
-export function positionAt(facts: ServerFacts, lsnText: string): LogPosition {
-  const lsn = roundDownToRecord(parseLsn(lsnText), facts.walSegmentBytes);
-  return { system: facts.system, timeline: facts.timeline, lsn };
+/** What a primary answered to `insertPositionStatement`. */
+export function insertPosition(facts: ServerFacts, row: unknown): LogPosition {
+  const { lsn } = row as { readonly lsn: string };
+  const { system, timeline, walSegmentBytes } = facts;
+  return { system, timeline, lsn: roundDownToRecord(parseLsn(lsn), walSegmentBytes) };
 }
 
-/** The server's position now: what is inserted on a primary, what is replayed on a standby. */
-export async function askPosition(session: PgSession): Promise<LogPosition> {
-  const { standby } = session.facts;
-  const { rows } = await session.send<{ lsn: string }>(
-    standby ? replayPositionStatement : insertPositionStatement,
-  );
-  const lsn = rows[0]?.lsn;
-  if (lsn === undefined) throw new Error("the server said no position");
-  return positionAt(session.facts, lsn);
+/**
+ * What a server that was a standby answered to `replayPositionStatement`; `undefined` when it has been promoted
+ * since its session opened.
+ */
+export function replayPosition(facts: ServerFacts, row: unknown): LogPosition | undefined {
+  const { lsn, standby, timeline } = row as ReplayRow;
+  if (!standby || lsn === null) return undefined;
+  return {
+    system: facts.system,
+    // Timelines only grow. A standby that receives from one has that one's history.
+    timeline: Math.max(facts.timeline, timeline ?? 0),
+    lsn: roundDownToRecord(parseLsn(lsn), facts.walSegmentBytes),
+  };
 }
 
-/** Whether who is at `replayed` has everything that was there at `token`. */
-export function covers(replayed: LogPosition, token: LogPosition): boolean {
-  return (
-    replayed.system === token.system && replayed.timeline === token.timeline && replayed.lsn >= token.lsn
-  );
+/** Where a primary's log is now. */
+export async function askInserted(session: PgSession): Promise<LogPosition> {
+  const { rows } = await session.send(insertPositionStatement);
+  return insertPosition(session.facts, rows[0]);
+}
+
+/** How far a standby has replayed; `undefined` when it is a standby no more. */
+export async function askReplayed(session: PgSession): Promise<LogPosition | undefined> {
+  const { rows } = await session.send(replayPositionStatement);
+  return replayPosition(session.facts, rows[0]);
 }

@@ -1,44 +1,61 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Knowledge, LogPosition } from "../../call/index.ts";
 import { manualClock } from "../../clock/index.ts";
 import { NodePool } from "./pool.ts";
-import { readCandidates } from "./routing.ts";
-import { covers, parseLsn, roundDownToRecord } from "./routing-position.ts";
+import { isKnownToHave, neededPositions, readRoute } from "./routing.ts";
+import { roundDownToRecord } from "./routing-position.ts";
 
 const endpoint = { host: "127.0.0.1", port: 1, database: "d", user: "u", password: "p" };
-const pool = (role: "primary" | "replica") =>
-  new NodePool({ node: "n", role, endpoint, applicationName: "t" }, manualClock());
-const primary = pool("primary");
-const [first, second] = [pool("replica"), pool("replica")];
-const token = { system: "1", timeline: 1, lsn: 10n };
-const order = (...args: Parameters<typeof readCandidates>) => readCandidates(...args).map((c) => c.pool);
+const replica = () =>
+  new NodePool({ node: "n", role: "replica", endpoint, applicationName: "t" }, manualClock());
+const at = (lsn: bigint, timeline = 1, system = "1"): LogPosition => ({ system, timeline, lsn });
 
-test("strong reads ask the primary alone", () => {
-  expect(order("strong", primary, [first, second], token, 0)).toEqual([primary]);
+test("each level asks for what it promises, and no more", () => {
+  const known: { [how in Knowledge]: LogPosition } = {
+    written: at(1n),
+    read: at(2n),
+    heard: at(3n),
+    wanted: at(4n),
+  };
+  const lsns = (...args: Parameters<typeof neededPositions>) =>
+    neededPositions(...args).map(({ lsn }) => Number(lsn));
+  expect(lsns("eventual", known)).toEqual([]);
+  expect(lsns("read-your-writes", known)).toEqual([1, 4]);
+  expect(lsns("monotonic", known)).toEqual([2, 4]);
+  expect(lsns("session", known)).toEqual([1, 2, 4]);
+  expect(lsns("causal", known)).toEqual([1, 2, 3, 4]);
+  expect(lsns("causal", { written: at(1n) })).toEqual([1]);
+  expect(lsns("causal", undefined)).toEqual([]);
 });
 
-test("other reads ask replicas in turn, and the primary last", () => {
-  expect(order("session", primary, [first, second], token, 0)).toEqual([first, second, primary]);
-  expect(order("eventual", primary, [first, second], token, 1)).toEqual([second, first, primary]);
-  expect(order("session", primary, [], token, 0)).toEqual([primary]);
+test("strong reads ask no replica; others ask them in turn", () => {
+  const [first, second] = [replica(), replica()];
+  const order = (level: "strong" | "session" | "eventual", turn: number) =>
+    readRoute(level, [first, second], [], turn).replicas;
+  expect(order("strong", 0)).toEqual([]);
+  expect(order("session", 0)).toEqual([first, second]);
+  expect(order("eventual", 1)).toEqual([second, first]);
+  expect(readRoute("session", [], [], 0)).toEqual({ replicas: [], avoided: [] });
 });
 
-test("only session reads of a session that has seen something need a position, and only from replicas", () => {
-  const tokens = (...args: Parameters<typeof readCandidates>) => readCandidates(...args).map((c) => c.token);
-  expect(tokens("session", primary, [first], token, 0)).toEqual([token, undefined]);
-  expect(tokens("session", primary, [first], undefined, 0)).toEqual([undefined, undefined]);
-  expect(tokens("eventual", primary, [first], token, 0)).toEqual([undefined, undefined]);
+test("a replica that is known to be far enough is asked before one that may be behind", () => {
+  const [first, second] = [replica(), replica()];
+  first.replayed = at(5n);
+  second.replayed = at(9n);
+  expect(readRoute("session", [first, second], [at(7n)], 0).replicas).toEqual([second, first]);
+  expect(readRoute("session", [first, second], [at(5n)], 0).replicas).toEqual([first, second]);
 });
 
-test("log positions are read as 64-bit integers", () => {
-  expect(parseLsn("0/174B300")).toBe(0x174b300n);
-  expect(parseLsn("16/B374D848")).toBe(0x16b374d848n);
-  fc.assert(
-    fc.property(fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }), (lsn) => {
-      const text = `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffffffffn).toString(16).toUpperCase()}`;
-      expect(parseLsn(text)).toBe(lsn);
-    }),
-  );
+test("what is remembered of a replica counts only on its own server and timeline", () => {
+  const pool = replica();
+  expect(isKnownToHave(pool, [])).toBe(true);
+  expect(isKnownToHave(pool, [at(1n)])).toBe(false);
+  pool.replayed = at(9n);
+  expect(isKnownToHave(pool, [at(9n), at(3n)])).toBe(true);
+  expect(isKnownToHave(pool, [at(10n)])).toBe(false);
+  expect(isKnownToHave(pool, [at(1n, 2)])).toBe(false);
+  expect(isKnownToHave(pool, [at(1n, 1, "2")])).toBe(false);
 });
 
 test("a position behind a page's header means the page's start, and no other is changed", () => {
@@ -54,12 +71,4 @@ test("a position behind a page's header means the page's start, and no other is 
       expect(lsn - rounded <= 40n).toBe(true);
     }),
   );
-});
-
-test("a position covers another only of the same server and timeline", () => {
-  expect(covers(token, token)).toBe(true);
-  expect(covers({ ...token, lsn: 11n }, token)).toBe(true);
-  expect(covers({ ...token, lsn: 9n }, token)).toBe(false);
-  expect(covers({ ...token, timeline: 2, lsn: 99n }, token)).toBe(false);
-  expect(covers({ ...token, system: "2", lsn: 99n }, token)).toBe(false);
 });

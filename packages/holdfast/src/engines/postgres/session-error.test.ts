@@ -22,6 +22,15 @@ test.each([
   expect(of(sqlstate)).toMatchObject({ code, permanent, outcome: "not-applied", data: { sqlstate } });
 });
 
+test("files that are gone from under a server are its own trouble; one that a statement named is the statement's", () => {
+  expect(of("58P01", { routine: "mdopenfork" })).toMatchObject({
+    code: "HOLDFAST_UNAVAILABLE",
+    permanent: false,
+  });
+  expect(of("58030").code).toBe("HOLDFAST_UNAVAILABLE");
+  expect(of("58P01", { routine: "BeginCopyFrom" }).code).toBe("HOLDFAST_SQL_ERROR");
+});
+
 test("a plan that a changed table made stale may be run again", () => {
   expect(of("0A000", { routine: "RevalidateCachedQuery" }).code).toBe("HOLDFAST_SQL_RETRY");
 });

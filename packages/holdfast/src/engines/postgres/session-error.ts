@@ -60,11 +60,20 @@ export function isStalePlan(error: ServerError): boolean {
   );
 }
 
+/**
+ * The server cannot read or write its own files: its disk, or its directory, is gone. It has to be replaced, and the
+ * statement is not to blame. 58030 io_error; 58P01 undefined_file, where it is the storage manager's and not one that
+ * the statement named.
+ */
+function isStorageGone(error: ServerError): boolean {
+  return error.code === "58030" || (error.code === "58P01" && /^_?md/.test(error.routine ?? ""));
+}
+
 function codeOf(error: ServerError): ErrorCode {
   // Insufficient resources: connections, memory, disk. It may pass, but not by trying harder.
   if (error.code.startsWith("53")) return "HOLDFAST_OVERLOADED";
   // Before COMMIT an ended session means a rolled back transaction: certainly not applied.
-  if (endsSession(error)) return "HOLDFAST_UNAVAILABLE";
+  if (endsSession(error) || isStorageGone(error)) return "HOLDFAST_UNAVAILABLE";
   if (error.code.startsWith("40") || error.code === "55P03" || isStalePlan(error))
     return "HOLDFAST_SQL_RETRY";
   if (error.code.startsWith("23")) return "HOLDFAST_SQL_CONFLICT";
@@ -125,6 +134,14 @@ export function standbyError(where: string): HoldfastError {
   return new HoldfastError(
     "HOLDFAST_UNAVAILABLE",
     `${where}: the server is a standby and takes no writes. Wait for its promotion, or correct the address of the primary.`,
+  );
+}
+
+/** What was a standby when its connection was opened has been promoted since. */
+export function promotedError(where: string): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_UNAVAILABLE",
+    `${where}: the server is a standby no more, so nobody knows from it how far replication is. Its connections are opened anew.`,
   );
 }
 

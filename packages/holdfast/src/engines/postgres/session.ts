@@ -111,6 +111,7 @@ export class PgSession {
   #corked = false;
   #onReady: (() => void) | undefined;
   #inFlight = 0;
+  #whenAnswered: (() => void)[] = [];
   #schema: string | undefined = noSchema;
   #limitMs = 0;
   #uses = 0;
@@ -215,7 +216,14 @@ export class PgSession {
       throw statementError(error, this.where);
     } finally {
       this.#inFlight--;
+      if (this.#inFlight === 0) for (const tell of this.#whenAnswered.splice(0)) tell();
     }
+  }
+
+  /** Calls `tell` once nothing is under way any more, answered or broken off. */
+  onceAnswered(tell: () => void): void {
+    if (this.#inFlight === 0) tell();
+    else this.#whenAnswered.push(tell);
   }
 
   /**

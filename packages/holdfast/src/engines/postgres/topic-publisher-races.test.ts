@@ -46,7 +46,7 @@ async function scene(poolSize = 1) {
 async function keyHeld(config: DatabaseConfig, log: TopicLog, key: string): Promise<pg.Client> {
   const client = new pg.Client(config.nodes[0]?.primary);
   await client.connect();
-  const messages = [{ ...message("held", key), traceparent: undefined }];
+  const messages = [{ ...message("held", key), traceparent: undefined, session: undefined }];
   const { text, values } = appendStatement(log, { id: randomUUID(), messages, tick: false });
   await client.query("begin");
   await client.query({ text, values });
@@ -79,7 +79,7 @@ test("asked twice, because the first answer got lost, a batch that never arrived
   const log = await pool.use((session) => openTopicLog(session, "events", 1));
   const batch = {
     id: randomUUID(),
-    messages: [{ ...message("there"), traceparent: undefined }],
+    messages: [{ ...message("there"), traceparent: undefined, session: undefined }],
     tick: false,
   };
   expect(await pool.use((session) => appendBatch(session, log, batch))).toEqual({ kind: "appended" });
@@ -149,7 +149,9 @@ test("a publish does not overtake one that steps aside for another of its keys",
   const log = await pool.use((session) => openTopicLog(session, "events", 1));
   const holder = await keyHeld(config, log, "held");
   const groups = [["free", "held"], ["free", "also free"], ["also free", "not asked for"], ["nobody's"]];
-  const messages = groups.map((keys) => keys.map((key) => ({ ...message(key), traceparent: undefined })));
+  const messages = groups.map((keys) =>
+    keys.map((key) => ({ ...message(key), traceparent: undefined, session: undefined })),
+  );
   const { tried } = await pool.use((session) => appendFree(session, log, messages, randomUUID()));
   expect(tried).toEqual([3]);
   await holder.end();

@@ -261,7 +261,7 @@ test("a settled batch stays settled: asked about while it commits, and when it a
   const log = await pool.use((session) => openTopicLog(session, "events", 2));
   const batch = (value: string) => ({
     id: randomUUID(),
-    messages: [{ ...message(value), traceparent: undefined }],
+    messages: [{ ...message(value), traceparent: undefined, session: undefined }],
     tick: false,
   });
 
@@ -335,7 +335,7 @@ test("a caller that gives up before its message is sent takes it along", async (
   await holder.query("begin");
   const held = {
     id: randomUUID(),
-    messages: [{ ...message("held", "k"), traceparent: undefined }],
+    messages: [{ ...message("held", "k"), traceparent: undefined, session: undefined }],
     tick: false,
   };
   const { text, values } = appendStatement(log, held);

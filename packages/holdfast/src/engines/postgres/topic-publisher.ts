@@ -96,7 +96,14 @@ export class TopicPublisher {
     const call = currentCall();
     call?.throwIfOver();
     const traceparent = call && formatTraceparent(call.trace);
-    const outgoing = messages.map(({ partition, key, json }) => ({ partition, key, json, traceparent }));
+    const session = call?.session.encode() || undefined;
+    const outgoing = messages.map(({ partition, key, json }) => ({
+      partition,
+      key,
+      json,
+      traceparent,
+      session,
+    }));
     const bytes = outgoing.reduce((sum, message) => sum + message.json.length + message.key.length, 0);
     this.#admit(outgoing.length, bytes);
     return new Promise((resolve, reject) => {

@@ -30,7 +30,9 @@ test("a crash between a read and its recording hides no message whose transactio
   const published = async (value: string, idsBefore = 0): Promise<bigint> => {
     const client = new pg.Client(config.nodes[0]?.primary);
     await client.connect();
-    const messages = [{ partition: 0, key: value, json: JSON.stringify(value), traceparent: undefined }];
+    const messages = [
+      { partition: 0, key: value, json: JSON.stringify(value), traceparent: undefined, session: undefined },
+    ];
     const { text, values } = appendStatement(log, { id: randomUUID(), messages, tick: false });
     await client.query("begin");
     await client.query({ text, values });

@@ -65,6 +65,7 @@ const message = (key: string, value: unknown = key): AppendMessage => ({
   key,
   json: JSON.stringify(value),
   traceparent: undefined,
+  session: undefined,
 });
 
 /** Publishes within a transaction of the stranger's, as an outbox would. */

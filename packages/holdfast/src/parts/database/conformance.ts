@@ -9,7 +9,8 @@ import { type Generated, type Kysely, sql, type Transaction } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Call, type CallFields, HoldfastError, inCall } from "../../call/index.ts";
 import { systemClock } from "../../clock/index.ts";
-import type { AnyTables, DatabasePort } from "./port.ts";
+import type { AnyTables, DatabasePort, ReadLevel } from "./port.ts";
+import { readLevels } from "./read-options.ts";
 
 /** What `open` makes on each shard before the suite runs. */
 export const conformanceTables = `
@@ -173,7 +174,7 @@ export function databaseSuite(options: DatabaseSuiteOptions): void {
 
     check("a read cannot write", async () => {
       const id = fresh();
-      for (const level of ["eventual", "session", "strong"] as const) {
+      for (const level of readLevels) {
         const reading = port.read(shardOf(id), level, (db: Kysely<Tables>) =>
           db.insertInto("item").values({ id }).execute(),
         );
@@ -185,12 +186,12 @@ export function databaseSuite(options: DatabaseSuiteOptions): void {
       expect(await amountOf(id)).toBeUndefined();
     });
 
-    check("a session reads its own write at once, at level session and strong", async () => {
+    check("a session reads its own write at once, at every level that promises it", async () => {
       for (let i = 0; i < 20; i++) {
         const id = fresh();
         await inCall(new Call(systemClock), async () => {
           await insert(id, i);
-          for (const level of ["session", "strong"] as const) {
+          for (const level of ["read-your-writes", "session", "causal", "strong"] as const) {
             const rows = await port.read(shardOf(id), level, (db: Kysely<Tables>) =>
               db.selectFrom("item").select("amount").where("id", "=", id).execute(),
             );
@@ -198,6 +199,49 @@ export function databaseSuite(options: DatabaseSuiteOptions): void {
           }
         });
       }
+    });
+
+    check("a session never reads less than it has read, at every level that promises it", async () => {
+      const id = fresh();
+      await insert(id);
+      const read = async (level: ReadLevel) => {
+        const rows = await port.read(shardOf(id), level, (db: Kysely<Tables>) =>
+          db.selectFrom("item").select("amount").where("id", "=", id).execute(),
+        );
+        return Number(rows[0]?.amount ?? -1);
+      };
+      const levels = ["strong", "monotonic", "session", "causal"] as const;
+      for (let round = 0; round < 10; round++) {
+        // Somebody else's write, outside of the session that reads.
+        await port.write(shardOf(id), (tx) => add(tx, id, 1), {});
+        await inCall(new Call(systemClock), async () => {
+          let seen = -1;
+          for (const level of [...levels, ...levels]) {
+            const amount = await read(level);
+            expect(amount).toBeGreaterThanOrEqual(seen);
+            seen = amount;
+          }
+          expect(seen).toBe(round + 1);
+        });
+      }
+    });
+
+    check("a read with wrong options is refused, all of them named at once", async () => {
+      const wrong = { level: "fresh" as never, lagMsMax: 1, waitMs: -1 };
+      const reading = port.read(0, wrong, async () => {});
+      await expect(reading).rejects.toMatchObject({
+        code: "HOLDFAST_INPUT_INVALID",
+        outcome: "not-applied",
+        data: {
+          problems: [
+            expect.stringMatching(/^level/),
+            expect.stringMatching(/^lagMsMax/),
+            expect.stringMatching(/^waitMs/),
+          ],
+        },
+      });
+      const pointless = port.read(0, { level: "strong", lagMsMax: 100 }, async () => {});
+      await expect(pointless).rejects.toMatchObject({ message: expect.stringContaining("lagMsMax is for") });
     });
 
     check("writers of one row take turns and lose nothing", async () => {

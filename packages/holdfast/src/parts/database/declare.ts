@@ -8,7 +8,19 @@ import type { Kysely, Transaction } from "kysely";
 import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
-import type { AnyTables, DatabasePort, EffectGuard, ReadLevel, ShardKey, WriteOptions } from "./port.ts";
+import type { AnyTables, DatabasePort, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
+import {
+  type ReadLevel,
+  type ReadOptions,
+  type ResolvedRead,
+  readDefaults,
+  readProblems,
+} from "./read-options.ts";
+import {
+  type ReplicationOptions,
+  type ResolvedReplication,
+  resolveReplication,
+} from "./replication-options.ts";
 
 export interface DatabaseOptions {
   /** Folder of `NNN_name.sql` files, run in order on each shard, each once. Default: no migrations. */
@@ -23,6 +35,10 @@ export interface DatabaseOptions {
   readonly replicas?: number;
   /** Nodes that the shards are spread over at first, 1 to the number of shards. Default 1. */
   readonly nodes?: number;
+  /** Whether a commit waits for replicas. Default: asynchronous. The strictest of a node's databases holds for it. */
+  readonly replication?: ReplicationOptions;
+  /** What its reads promise where they do not say so themselves. Default: level `session`, `waitMs` 50. */
+  readonly reads?: ReadOptions;
 }
 
 export interface ResolvedDatabaseOptions {
@@ -31,15 +47,17 @@ export interface ResolvedDatabaseOptions {
   readonly shardCount: number;
   readonly replicas: number;
   readonly nodes: number;
+  readonly replication: ResolvedReplication;
+  readonly reads: ResolvedRead;
 }
 
-export const databaseDefaults = { shardCount: 32, replicas: 1, nodes: 1 } as const;
+export const databaseDefaults = { shardCount: 32, replicas: 1, nodes: 1, reads: readDefaults } as const;
 
 export interface Shard<Tables> {
   readonly index: number;
-  /** Statements that cannot write, each with a snapshot of its own; `level` defaults to `session`. */
+  /** Statements that cannot write, each with a snapshot of its own. @see ReadOptions */
   read<T>(run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
-  read<T>(level: ReadLevel, run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
+  read<T>(how: ReadLevel | ReadOptions, run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
   /** A read-write transaction. @see WriteOptions */
   write<T>(run: (tx: Transaction<Tables>) => Promise<T>, options?: WriteOptions): Promise<T>;
   /** A read-write transaction that happens once per guard. @returns false when it had happened before */
@@ -79,13 +97,12 @@ function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
   return {
     index,
     read<T>(
-      first: ReadLevel | ((sql: Kysely<Tables>) => Promise<T>),
+      first: ReadLevel | ReadOptions | ((sql: Kysely<Tables>) => Promise<T>),
       second?: (sql: Kysely<Tables>) => Promise<T>,
     ): Promise<T> {
-      const level = typeof first === "string" ? first : "session";
-      const run = typeof first === "string" ? second : first;
+      const [how, run] = typeof first === "function" ? [handle.options.reads.level, first] : [first, second];
       if (!run) throw new TypeError("read needs a function to run");
-      return report("read", (undone) => boundPort(handle).read(index, level, run, undone));
+      return report("read", (undone) => boundPort(handle).read(index, how, run, undone));
     },
     write: (run, options = {}) =>
       report("write", (undone) => boundPort(handle).write(index, run, options, undone)),
@@ -95,12 +112,16 @@ function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
 }
 
 function resolveDatabaseOptions(name: string, options: DatabaseOptions): ResolvedDatabaseOptions {
+  const replicaCount = options.replicas ?? databaseDefaults.replicas;
+  const replication = resolveReplication(options.replication ?? {}, replicaCount);
   const resolved: ResolvedDatabaseOptions = {
     migrations: options.migrations,
     shardBy: options.shards?.by ?? "hash",
     shardCount: options.shards?.count ?? databaseDefaults.shardCount,
-    replicas: options.replicas ?? databaseDefaults.replicas,
+    replicas: replicaCount,
     nodes: options.nodes ?? databaseDefaults.nodes,
+    replication: Object.freeze(replication.replication),
+    reads: Object.freeze({ ...readDefaults, ...definedOf(options.reads ?? {}) }),
   };
   const problems: string[] = [];
   const naming = namingProblem("database", name);
@@ -115,8 +136,15 @@ function resolveDatabaseOptions(name: string, options: DatabaseOptions): Resolve
     problems.push(
       `nodes should be a whole number from 1 to the number of shards (${shardCount}), got ${nodes}`,
     );
+  problems.push(...replication.problems);
+  problems.push(...readProblems(resolved.reads, "reads."));
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `database "${name}"`, problems);
   return Object.freeze(resolved);
+}
+
+/** Without what is there and undefined: that means the default. */
+function definedOf(options: ReadOptions): ReadOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 function isWholeIn(value: number, min: number, max: number): boolean {

@@ -7,4 +7,6 @@ export {
   type ResolvedDatabaseOptions,
   type Shard,
 } from "./declare.ts";
-export type { DatabasePort, EffectGuard, ReadLevel, ShardKey, WriteOptions } from "./port.ts";
+export type { DatabasePort, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
+export type { ReadLevel, ReadOptions, ResolvedRead } from "./read-options.ts";
+export type { ReplicationOptions, ResolvedReplication } from "./replication-options.ts";

@@ -3,16 +3,9 @@
  */
 import type { Kysely, Transaction } from "kysely";
 import type { Undone } from "../../call/index.ts";
+import type { ReadLevel, ReadOptions } from "./read-options.ts";
 
-/**
- * How fresh a read has to be.
- *
- * - `eventual`: any replica, whatever its lag.
- * - `session` (the default): at least everything that the current call's session has written or seen; a
- *   replica when it is that far, the primary otherwise.
- * - `strong`: the primary.
- */
-export type ReadLevel = "eventual" | "session" | "strong";
+export type { ReadLevel, ReadOptions };
 
 /** A value that decides the shard. Numbers and bigints count by their decimal digits. */
 export type ShardKey = string | number | bigint;
@@ -63,10 +56,15 @@ export interface DatabasePort {
   /** Number of logical shards; they keep their number when nodes come and go. */
   readonly shardCount: number;
   shardOf(key: ShardKey): number;
-  /** `run` may be called again, on another server, when the first goes away under it. */
+  /**
+   * `run` may be called again, on another server, when the first goes away under it.
+   *
+   * @throws {HoldfastError} HOLDFAST_WRITE_LOST when a failover lost something that the call's session had written,
+   *   read or heard of; the session has then forgotten it
+   */
   read<T>(
     shard: number,
-    level: ReadLevel,
+    how: ReadLevel | ReadOptions,
     run: (sql: Kysely<AnyTables>) => Promise<T>,
     undone?: Undone,
   ): Promise<T>;
@@ -76,7 +74,8 @@ export interface DatabasePort {
    * transaction. What `run` throws itself rolls back, and is thrown as it is.
    *
    * @param undone called right before that, once the rollback is certain, and not when the store failed it
-   * @throws {HoldfastError} HOLDFAST_OUTCOME_UNKNOWN when COMMIT had no answer and could not be settled in time
+   * @throws {HoldfastError} HOLDFAST_OUTCOME_UNKNOWN when COMMIT had no answer and could not be settled in time;
+   *   HOLDFAST_WRITE_LOST, and nothing was begun, when a failover lost what the call's session knew
    */
   write<T>(
     shard: number,

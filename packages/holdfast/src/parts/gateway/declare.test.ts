@@ -46,5 +46,5 @@ test("the console's port is kept for it", () => {
 
 test("all problems are told at once", () => {
   const wrong = { routes: [], workers: 0, port: 70_000, host: "example.test", timeoutMs: Infinity };
-  expect(problemsOf(wrong)).toHaveLength(5);
+  expect(problemsOf({ ...wrong, session: "url" as never })).toHaveLength(6);
 });

@@ -27,11 +27,24 @@ export interface GatewayOptions {
    * of type `text/event-stream` has to begin by then, and may last longer.
    */
   readonly timeoutMs?: number;
+  /**
+   * How clients carry what they have written and seen from one request to the next, so that a later request sees at
+   * least that: in the header `holdfast-session`, which a client sends back as it got it (`header`, the default),
+   * also in a cookie, as browsers do by themselves (`cookie`), or not at all (`off`). A cookie makes answers
+   * private to their client, and lets its newer token pass by older cache entries.
+   */
+  readonly session?: "header" | "cookie" | "off";
 }
 
 export interface ResolvedGatewayOptions extends Required<GatewayOptions> {}
 
-export const gatewayDefaults = { workers: 2, port: 4000, host: "127.0.0.1", timeoutMs: 15_000 } as const;
+export const gatewayDefaults = {
+  workers: 2,
+  port: 4000,
+  host: "127.0.0.1",
+  timeoutMs: 15_000,
+  session: "header",
+} as const;
 
 /** Kept for the console, on every system: no gateway takes it. */
 export const consolePort = 4400;
@@ -73,6 +86,9 @@ export function gateway(options: GatewayOptions & { readonly name?: string }): G
   }
   if (!(resolved.timeoutMs > 0 && resolved.timeoutMs <= deadlineMsMax)) {
     problems.push(`timeoutMs should be above 0 and at most ${deadlineMsMax}, got ${resolved.timeoutMs}`);
+  }
+  if (!["header", "cookie", "off"].includes(resolved.session)) {
+    problems.push(`session should be header, cookie or off, got ${JSON.stringify(resolved.session)}`);
   }
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `gateway "${name}"`, problems);
   return { kind: "gateway", name, options: Object.freeze(resolved) };

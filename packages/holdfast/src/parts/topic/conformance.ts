@@ -81,6 +81,7 @@ export function topicSuite({ name: engine, partitions, open, until, skip = [] }:
     const call = new Call(fixture.clock);
     const value = { text: 'quotes " and \\ and \u0001 and 漢字 and 🪢', list: [1, null, { deep: true }] };
     const startMs = fixture.clock.wallMs();
+    call.session.raise("node-1", { system: "7", timeline: 2, lsn: 5n }, "written");
     await inCall(call, () => port.publish([message("k,{}\"'\\ 漢", value)]));
     const claim = await claimOf(port, "k,{}\"'\\ 漢");
     const batch = await port.next(claim, 10);
@@ -88,6 +89,7 @@ export function topicSuite({ name: engine, partitions, open, until, skip = [] }:
     const [stored] = batch?.messages ?? [];
     expect(stored).toMatchObject({ partition: claim.partition, key: "k,{}\"'\\ 漢", value });
     expect(stored?.traceparent).toContain(call.trace.traceId);
+    expect(stored?.session).toBe(call.session.encode());
     expect(Math.abs((stored?.publishedAtMs ?? 0) - startMs)).toBeLessThan(60_000);
   });
 

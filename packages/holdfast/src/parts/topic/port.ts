@@ -18,6 +18,8 @@ export interface StoredMessage<Value = unknown> {
   readonly publishedAtMs: number;
   /** W3C `traceparent` of the call that published it, if there was one. */
   readonly traceparent: string | undefined;
+  /** What the session of that call knew, as `Session.encode` wrote it, if it knew anything. */
+  readonly session: string | undefined;
 }
 
 /** A batch as recorded at home: whoever reads it again gets the same messages under the same number. */

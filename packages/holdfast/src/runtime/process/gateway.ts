@@ -15,6 +15,14 @@ runChild("start-gateway", async (start, channel) => {
     routes: gateway.routes.map(({ path, to }) => ({ path, service: to })),
     name: gateway.name,
     timeoutMs: gateway.timeoutMs,
+    ...(gateway.session === "off"
+      ? {}
+      : {
+          sessions: {
+            secret: Buffer.from(start.sessionSecret, "base64url"),
+            cookie: gateway.session === "cookie",
+          },
+        }),
     clock: systemClock,
     seam,
   });

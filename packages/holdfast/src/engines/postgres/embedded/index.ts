@@ -12,7 +12,7 @@
  *   await node.stop();                             // clean, replicas first, bounded; can run twice
  *
  * `restartServer` recovers committed data after kill -9 on the same port; replicas follow a restarted primary
- * by themselves; a replica whose WAL is gone is rebuilt. Servers of a dead supervisor are found and ended by
+ * by themselves; a replica whose WAL is gone is rebuilt. `failOver` is for a primary that cannot come back. Servers of a dead supervisor are found and ended by
  * the next `startNode` on the same directory, or by `stopAbandonedNode`; a second living supervisor is refused
  * (HOLDFAST_POSTGRES_IN_USE).
  */
@@ -20,6 +20,7 @@ export { binaryPackageName, type PostgresBinaries, resolveBinaries } from "./bin
 export { freePort, isPortFree } from "./free-port.ts";
 export { type InitDataOptions, initDataDir, randomPassword } from "./init-data.ts";
 export { startNode, stopAbandonedNode } from "./node.ts";
+export type { Failover } from "./node-record.ts";
 export { type OsUser, osUserName, serverUser } from "./os-user.ts";
 export {
   findServerProcesses,

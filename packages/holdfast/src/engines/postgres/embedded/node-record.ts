@@ -8,6 +8,29 @@ import { HoldfastError } from "../../../call/index.ts";
 import { codeOf, sayingDiskFull, syncDirOf } from "./files.ts";
 import type { ProcessIdentity } from "./processes.ts";
 
+/** One promotion of a replica in place of a lost primary. */
+export interface Failover {
+  /** When, in milliseconds since the epoch. */
+  readonly atMs: number;
+  /** The replica that took over, such as `replica-1`. */
+  readonly promoted: string;
+  /** The timeline that began with it. */
+  readonly timeline: number;
+  /** Where its log leaves the old one: what the old primary wrote beyond it is lost. */
+  readonly fork: string;
+  /** The furthest that the old primary's log was seen; it may have been further. Null when nobody had looked. */
+  readonly lastSeen: string | null;
+  /** Where the old primary's data lies now; null when it had none left. */
+  readonly setAside: string | null;
+}
+
+/** A promotion that has begun: gone on with at the next start when it was cut short. */
+export interface Promotion {
+  readonly replica: number;
+  readonly lastSeen: string | null;
+  readonly setAside: string | null;
+}
+
 export interface NodeRecord {
   readonly format: 1;
   /** Directory of the servers' data and logs. */
@@ -18,6 +41,8 @@ export interface NodeRecord {
   readonly ports: readonly number[];
   /** The primary's data has been made. When it is missing later, that is a loss and not a first run. */
   readonly made: boolean;
+  readonly promotion?: Promotion | null;
+  readonly failovers?: readonly Failover[];
   /** The supervising process, while one runs. */
   readonly owner: ProcessIdentity | null;
 }

@@ -12,15 +12,16 @@ import type { PostgresEndpoint, PostgresNodeConfig } from "../config.ts";
 import type { PostgresBinaries } from "./binaries.ts";
 import { freePort } from "./free-port.ts";
 import { initDataDir } from "./init-data.ts";
-import { type NodeRecord, writeNodeRecord } from "./node-record.ts";
+import { type Failover, type NodeRecord, type Promotion, writeNodeRecord } from "./node-record.ts";
 import type { OsUser } from "./os-user.ts";
 import { stopOrphans } from "./processes.ts";
+import { chooseStandby, forkOf, moveIntoPlace, promote } from "./promotion.ts";
 import { answers, withClient } from "./readiness.ts";
 import { dropSlot, type ReplicaState, replicaState, replicasWithSlots, slotName } from "./replica-slots.ts";
 import type { RunningNode, ServerId, StartNodeOptions } from "./running-node.ts";
 import type { RunningServer } from "./running-server.ts";
-import { startServer } from "./server.ts";
-import type { ServerSettings } from "./settings.ts";
+import { startServer, writeSettings } from "./server.ts";
+import { type ServerSettings, synchronousStandbyNames } from "./settings.ts";
 import { socketDirOf } from "./socket-dir.ts";
 import { makeStandby } from "./standby.ts";
 
@@ -47,6 +48,10 @@ export class NodeServers implements RunningNode {
   #record: NodeRecord;
   #primary: RunningServer | undefined;
   readonly #replicas: RunningServer[] = [];
+  /** How far the primary's log was when it was last asked. */
+  #lastSeen: string | null = null;
+  /** Replicas that a commit waits for. */
+  #quorum = 0;
   /** The change in progress; the next one waits for it. Never rejects. */
   #turn: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
@@ -71,7 +76,7 @@ export class NodeServers implements RunningNode {
   /** Called once, before anything else. */
   start(): Promise<void> {
     return this.#change(async () => {
-      this.#primary = await this.#startOnSomePort("primary");
+      await this.#startPrimary(() => this.#startOnSomePort("primary"));
       const count = this.#options.replicas ?? 0;
       await this.#forgetReplicasFrom(count);
       for (let index = 0; index < count; index++) {
@@ -107,8 +112,8 @@ export class NodeServers implements RunningNode {
     return this.#change(async () => {
       if (id === "primary") {
         await this.primary.stop();
-        this.#primary = await this.#start("primary");
-        return this.#primary;
+        await this.#startPrimary(() => this.#start("primary"));
+        return this.primary;
       }
       await this.#replica(id).stop();
       const server = await this.#follow(id, () => this.#start(id));
@@ -123,6 +128,87 @@ export class NodeServers implements RunningNode {
       const server = await this.#copyPrimary(index, () => this.#start(index));
       this.#replicas[index] = server;
       return server;
+    });
+  }
+
+  get failovers(): readonly Failover[] {
+    return this.#record.failovers ?? [];
+  }
+
+  failOver(): Promise<Failover> {
+    return this.#change(async () => {
+      await this.killPrimary();
+      const standbys = this.#replicas.map((server) => ({
+        ...this.#endpoint(server, "postgres"),
+        host: server.socketDir,
+      }));
+      const replica = await chooseStandby(this.name, standbys, this.#quorum, this.#means.clock);
+      const primaryDir = this.#dataDir("primary");
+      const setAside = (await exists(primaryDir))
+        ? `${primaryDir}.set-aside-${this.failovers.length + 1}`
+        : null;
+      const promotion: Promotion = { replica, lastSeen: this.#lastSeen, setAside };
+      this.#say(`${this.name}: ${fileName(replica)} takes over from the lost primary`);
+      await this.#keep({ promotion });
+      await this.#replica(replica).stop();
+      await this.#startPrimary(() => this.#start("primary"));
+      return this.failovers.at(-1) as Failover;
+    });
+  }
+
+  checkPrimary(): Promise<void> {
+    return this.#onPrimary(async (client) => {
+      const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_insert_lsn()::text as lsn");
+      this.#lastSeen = rows[0]?.lsn ?? this.#lastSeen;
+    });
+  }
+
+  async killPrimary(): Promise<void> {
+    const dataDir = this.#dataDir("primary");
+    this.primary.kill("SIGKILL");
+    await stopOrphans(dataDir, this.#means.clock, { cleanMs: 0 });
+    await this.primary.exited;
+  }
+
+  hasPrimaryData(): Promise<boolean> {
+    return exists(join(this.#dataDir("primary"), "PG_VERSION"));
+  }
+
+  async setQuorum(quorum: number): Promise<void> {
+    this.#refuseStopped();
+    // Not in turn with other changes: commits must not wait for a replica because another one is being copied.
+    this.#quorum = quorum;
+    const settings = this.#settings("primary");
+    await writeSettings(this.primary.dataDir, settings, this.#means.user);
+    await this.#onPrimary(async (client) => {
+      await client.query("select pg_reload_conf()");
+      // The postmaster tells its processes in its own time.
+      for (;;) {
+        const { rows } = await client.query<{ names: string }>(
+          "select current_setting('synchronous_standby_names') as names",
+        );
+        if (rows[0]?.names === synchronousStandbyNames(settings.synchronous)) return;
+        await this.#means.clock.sleep(10, this.#life.signal);
+      }
+    });
+  }
+
+  setWaits(database: string, waits: boolean): Promise<void> {
+    return this.#onPrimary(async (client) => {
+      const name = client.escapeIdentifier(database);
+      // The catalogue change itself must not wait for standbys that may be away.
+      await client.query("set synchronous_commit to local");
+      await client.query(`alter database ${name} set synchronous_commit to ${waits ? "on" : "local"}`);
+    });
+  }
+
+  streaming(): Promise<number> {
+    return this.#onPrimary(async (client) => {
+      const { rows } = await client.query<{ count: number }>(
+        "select count(*)::int as count from pg_stat_replication where state = 'streaming' and application_name = any($1)",
+        [this.#replicas.map((_, index) => fileName(index))],
+      );
+      return rows[0]?.count ?? 0;
     });
   }
 
@@ -141,6 +227,36 @@ export class NodeServers implements RunningNode {
       await this.#keep({ owner: null }).catch((error: Error) => this.#say(`${this.name}: ${error.message}`));
     });
     return this.#stopping;
+  }
+
+  /** Starts what is in the primary's place, and goes on with a promotion that has begun. */
+  async #startPrimary(start: () => Promise<RunningServer>): Promise<void> {
+    const { promotion } = this.#record;
+    if (promotion) await this.#moveIntoPlace(promotion);
+    this.#primary = await start();
+    if (promotion) await this.#promote(promotion);
+  }
+
+  async #moveIntoPlace({ replica, setAside }: Promotion): Promise<void> {
+    const replicaDir = this.#dataDir(replica);
+    await stopOrphans(replicaDir, this.#means.clock);
+    await moveIntoPlace(this.#dataDir("primary"), replicaDir, setAside);
+  }
+
+  /** Ends recovery of the standby in the primary's place, and writes down what that meant. */
+  async #promote(promotion: Promotion): Promise<void> {
+    const { replica, lastSeen, setAside } = promotion;
+    const followers = [...this.#record.ports.slice(1).keys()].filter((index) => index !== replica);
+    const timeline = await this.#onPrimary((client) => promote(client, followers));
+    const failover: Failover = {
+      atMs: this.#means.clock.wallMs(),
+      promoted: fileName(replica),
+      timeline,
+      fork: await forkOf(this.#dataDir("primary"), timeline),
+      lastSeen,
+      setAside,
+    };
+    await this.#keep({ promotion: null, failovers: [...this.failovers, failover] });
   }
 
   #change<T>(work: () => Promise<T>): Promise<T> {
@@ -295,6 +411,14 @@ export class NodeServers implements RunningNode {
       ...(maxConnections === undefined ? {} : { maxConnections }),
       ...(sharedBuffersMiB === undefined ? {} : { sharedBuffersMiB }),
       ...(settings === undefined ? {} : { extra: settings }),
+      ...(id === "primary" && this.#quorum > 0
+        ? {
+            synchronous: {
+              quorum: this.#quorum,
+              standbys: this.#replicas.map((_, index) => fileName(index)),
+            },
+          }
+        : {}),
       ...(id === "primary"
         ? {}
         : {

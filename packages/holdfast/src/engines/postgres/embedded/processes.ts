@@ -8,6 +8,7 @@
  */
 import { execFile } from "node:child_process";
 import { readdir, readFile, readlink, realpath } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import type { Clock } from "../../../clock/index.ts";
 
@@ -47,7 +48,13 @@ export async function isRunning(identity: ProcessIdentity): Promise<boolean> {
 
 /** Ids of all living processes whose working directory is `dataDir`: postmaster, backends, workers. */
 export async function findServerProcesses(dataDir: string): Promise<number[]> {
-  const dir = await realpath(dataDir).catch(() => undefined);
+  // One whose directory was removed goes on in it, under its old name.
+  const dir = await realpath(dataDir).catch(() =>
+    realpath(dirname(dataDir)).then(
+      (parent) => join(parent, basename(dataDir)),
+      () => undefined,
+    ),
+  );
   if (dir === undefined) return [];
   return linux ? byProc(dir) : byLsof(dir);
 }
@@ -57,7 +64,7 @@ async function byProc(dir: string): Promise<number[]> {
   const found = await Promise.all(
     entries.map(async (name) => {
       const cwd = await readlink(`/proc/${name}/cwd`).catch(() => undefined); // not ours, or gone
-      if (cwd !== dir) return undefined;
+      if (cwd !== dir && cwd !== `${dir} (deleted)`) return undefined;
       const pid = Number(name);
       if (pid === process.pid || (await processStartTime(pid)) === undefined) return undefined;
       const program = (await readFile(`/proc/${name}/comm`, "utf8").catch(() => "")).trim();

@@ -8,6 +8,7 @@ import type { Clock } from "../../../clock/index.ts";
 import type { PostgresNodeConfig } from "../config.ts";
 import type { PostgresBinaries } from "./binaries.ts";
 import type { InitDataOptions } from "./init-data.ts";
+import type { Failover } from "./node-record.ts";
 import type { ReplicaState } from "./replica-slots.ts";
 import type { RunningServer } from "./running-server.ts";
 
@@ -76,6 +77,41 @@ export interface RunningNode {
    * @throws {HoldfastError} as `startNode`; HOLDFAST_ABORTED when the node is stopped meanwhile or was before
    */
   restartServer(id: ServerId): Promise<RunningServer>;
+  /**
+   * Puts a replica in the place of a primary that is lost: kills every process of the old one, sets its data aside,
+   * and promotes the replica that has most of the log, at the old primary's address, so that clients find it where
+   * they look. Its old place is empty then: `restartServer` makes a fresh replica there. A promotion that is cut
+   * short is gone on with at the next start of the node.
+   *
+   * @throws {HoldfastError} HOLDFAST_UNAVAILABLE when too few replicas answer to know that nothing acknowledged is
+   *   lost; the old primary's processes are dead then, and its data is untouched
+   */
+  failOver(): Promise<Failover>;
+  /** The promotions of this node, oldest first. */
+  readonly failovers: readonly Failover[];
+  /**
+   * Asks the primary whether it is there, and notes how far its log is.
+   *
+   * @throws {HoldfastError} HOLDFAST_UNAVAILABLE when it does not answer
+   */
+  checkPrimary(): Promise<void>;
+  /** Kills every process of the primary at once, also one that is paused. */
+  killPrimary(): Promise<void>;
+  /** Whether the primary's data is there. */
+  hasPrimaryData(): Promise<boolean>;
+  /**
+   * Has commits on the primary wait for so many of its replicas, from now on and after each restart; 0 for none. The
+   * databases that should not wait have `synchronous_commit` set to `local`.
+   */
+  setQuorum(quorum: number): Promise<void>;
+  /** Has the commits of a database wait for the quorum, or for nobody. */
+  setWaits(database: string, waits: boolean): Promise<void>;
+  /**
+   * How many replicas stream from the primary now.
+   *
+   * @throws {HoldfastError} HOLDFAST_UNAVAILABLE when the primary does not answer
+   */
+  streaming(): Promise<number>;
   /**
    * What the primary says about a replica. A `lost` one goes on answering from old data: rebuild it.
    *

@@ -115,7 +115,7 @@ async function spawnPostmaster({ logFile, binaries, dataDir, user }: StartServer
 }
 
 /** Files are replaced whole: a server that starts after a crash never reads half of one. */
-async function writeSettings(dataDir: string, settings: ServerSettings, user: OsUser): Promise<void> {
+export async function writeSettings(dataDir: string, settings: ServerSettings, user: OsUser): Promise<void> {
   const files = { "postgresql.conf": postgresConf(settings), "pg_hba.conf": hbaConf() };
   for (const [name, text] of Object.entries(files)) {
     const path = join(dataDir, name);

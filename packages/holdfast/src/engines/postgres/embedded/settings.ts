@@ -11,10 +11,19 @@ export interface ServerSettings {
   readonly maxConnections?: number;
   /** Default 64. */
   readonly sharedBuffersMiB?: number;
+  /** Standbys that a primary's commits wait for; absent when they wait for nobody. */
+  readonly synchronous?: SynchronousSettings;
   /** What a replica follows; absent on a primary. */
   readonly follow?: FollowSettings;
   /** Any further Postgres settings, by name; they win over the ones below. */
   readonly extra?: Readonly<Record<string, string>>;
+}
+
+export interface SynchronousSettings {
+  /** How many of the standbys have to have a commit on disk. */
+  readonly quorum: number;
+  /** Names that they show in pg_stat_replication. */
+  readonly standbys: readonly string[];
 }
 
 export interface FollowSettings {
@@ -73,6 +82,7 @@ export function postgresConf(settings: ServerSettings): string {
     log_line_prefix: "%m [%p] %q%a ",
     default_text_search_config: "pg_catalog.english",
   };
+  if (settings.synchronous) all.synchronous_standby_names = synchronousStandbyNames(settings.synchronous);
   if (settings.follow) {
     all.primary_conninfo = conninfo(settings.follow);
     all.primary_slot_name = settings.follow.slot;
@@ -83,6 +93,12 @@ export function postgresConf(settings: ServerSettings): string {
   Object.assign(all, settings.extra);
   const lines = Object.entries(all).map(([name, value]) => `${settingName(name)} = ${quote(value)}`);
   return `# Written by Holdfast at each start. Changes here are lost.\n${lines.join("\n")}\n`;
+}
+
+/** Any so many of them, whoever is first. Empty when commits wait for nobody. */
+export function synchronousStandbyNames(synchronous: SynchronousSettings | undefined): string {
+  if (!synchronous) return "";
+  return `ANY ${synchronous.quorum} (${synchronous.standbys.map((name) => `"${name}"`).join(", ")})`;
 }
 
 /** The text of `pg_hba.conf`: passwords everywhere, and nothing from outside of this machine. */
