@@ -19,4 +19,5 @@ export { casRegisterModel, registerModel } from "./linearizable/models/register.
 export { setModel } from "./linearizable/models/set.ts";
 export { wholeModel } from "./linearizable/whole-model.ts";
 export { checkers, findChecker } from "./registry.ts";
+export { type VerdictPageOptions, verdictHtml, verdictJson, verdictWords } from "./report/index.ts";
 export type { CheckResult, Verdict, Witness, WitnessEdge, WitnessOperation } from "./verdict.ts";
