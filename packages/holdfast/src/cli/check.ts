@@ -1,6 +1,6 @@
 /** `holdfast check`: judges anybody's recorded history. */
 import { writeFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { HoldfastError } from "../call/index.ts";
 import { checkBudgetDefaults } from "../check/budget.ts";
 import type { CheckedFile } from "../check/check-file.ts";
@@ -95,7 +95,7 @@ export const checkCommand: Command = {
     }
     const { result, faults } = checked;
     if (typeof values.html === "string")
-      writePage(resolve(io.cwd, values.html), check.verdictHtml(result, { faults }));
+      writePage(resolve(io.cwd, values.html), check.verdictHtml(result, { title: basename(path), faults }));
     if (values.json === true) io.out(check.verdictJson(result));
     else for (const line of check.verdictWords(result)) io.out(line);
     return checkExitCodes[result.verdict];
