@@ -37,10 +37,17 @@ export function findCycles(
       const edges = search.shortest(components, rule);
       if (!edges) continue;
       const anomaly = kindOfCycle(graph, edges) + variant;
-      if (!found.has(anomaly)) found.set(anomaly, { anomaly, edges });
+      // The order of a process is also one of real time: the same circle need not be told twice.
+      const told = [...found.values()].some((cycle) => sameNodes(graph, cycle.edges, edges));
+      if (!found.has(anomaly) && !(told && variant === "-realtime")) found.set(anomaly, { anomaly, edges });
     }
   }
   return [...found.values()];
+}
+
+function sameNodes(graph: DependencyGraph, a: readonly number[], b: readonly number[]): boolean {
+  const nodes = new Set(a.map((edge) => graph.from[edge]));
+  return a.length === b.length && b.every((edge) => nodes.has(graph.from[edge]));
 }
 
 /** With extra edges, at least one has to be part of the circle: without, it has a plainer name. */
