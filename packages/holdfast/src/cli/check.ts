@@ -25,6 +25,11 @@ export const checkCommand: Command = {
   positionals: 1,
   options: {
     model: { type: "string", value: "NAME", help: "What to judge it by; `--model list` lists them all." },
+    consistency: {
+      type: "string",
+      value: "NAME",
+      help: "Of list-append and rw-register: the consistency model that has to hold. Default: strict-serializable.",
+    },
     list: { type: "boolean", help: "List the models, with a sentence each." },
     format: {
       type: "string",
@@ -126,7 +131,7 @@ function order(
       return undefined;
     }
   };
-  const { model, format, timeout, memory } = values;
+  const { model, format, timeout, memory, consistency } = values;
   const file = positionals[0];
   if (file === undefined) problems.push("Which history? Give its FILE: `holdfast check FILE --model NAME`.");
   const checker = typeof model === "string" ? findChecker(model) : undefined;
@@ -142,6 +147,13 @@ function order(
     );
   if (typeof format === "string" && !isHistoryFormat(format))
     problems.push(unknownName("format", format, Object.keys(historyFormats)));
+  if (typeof consistency === "string" && checker) {
+    const known = checker.consistency;
+    if (!known)
+      problems.push(`--consistency goes with list-append and rw-register, not with ${checker.name}.`);
+    else if (!known.includes(consistency))
+      problems.push(unknownName("consistency model", consistency, known));
+  }
   const timeMs = typeof timeout === "string" ? attempt(() => durationMs("timeout", timeout)) : undefined;
   const memoryBytes =
     typeof memory === "string" ? attempt(() => sizeBytes("memory", memory, memoryBytesMin)) : undefined;
@@ -152,6 +164,7 @@ function order(
     checker,
     options: {
       ...(typeof format === "string" && isHistoryFormat(format) ? { format } : {}),
+      ...(typeof consistency === "string" ? { consistency } : {}),
       budget: {
         ...(timeMs === undefined ? {} : { timeMs }),
         ...(memoryBytes === undefined ? {} : { memoryBytes }),

@@ -36,10 +36,11 @@ export function findCycles(
         (rule.rest & rw) !== 0 || rule.first === rw ? all : stronglyConnected(graph, rule.first | rule.rest);
       const edges = search.shortest(components, rule);
       if (!edges) continue;
-      const anomaly = kindOfCycle(graph, edges) + variant;
+      const kind = kindOfCycle(graph, edges);
       // The order of a process is also one of real time: the same circle need not be told twice.
-      const told = [...found.values()].some((cycle) => sameNodes(graph, cycle.edges, edges));
-      if (!found.has(anomaly) && !(told && variant === "-realtime")) found.set(anomaly, { anomaly, edges });
+      const told = variant === "-realtime" ? found.get(`${kind}-process`) : undefined;
+      if (found.has(kind + variant) || (told && sameNodes(graph, told.edges, edges))) continue;
+      found.set(kind + variant, { anomaly: kind + variant, edges });
     }
   }
   return [...found.values()];
