@@ -14,6 +14,7 @@ export interface CheckFileOrder {
   readonly path: string;
   readonly model: string;
   readonly format?: HistoryFormat;
+  readonly consistency?: string;
   readonly budget?: CheckBudget;
 }
 
@@ -25,7 +26,7 @@ export type CheckFileReport =
 const tell = (report: CheckFileReport) => parentPort?.postMessage(report);
 const faultsMax = 1_000;
 
-async function run({ path, model, format, budget }: CheckFileOrder): Promise<void> {
+async function run({ path, model, format, consistency, budget }: CheckFileOrder): Promise<void> {
   const checker = findChecker(model) as Checker;
   try {
     const { operations, faults } = await readOperations(path, {
@@ -36,7 +37,10 @@ async function run({ path, model, format, budget }: CheckFileOrder): Promise<voi
     refuseMisfits(checker, operations, path);
     const count = operations.length.toLocaleString("en-US");
     tell({ kind: "step", text: `Judging ${count} operations by ${model}` });
-    const result = checker.check(operations, budget ? { budget } : {});
+    const result = checker.check(operations, {
+      ...(consistency === undefined ? {} : { consistency }),
+      ...(budget ? { budget } : {}),
+    });
     tell({ kind: "done", result, faults: faults.slice(0, faultsMax) });
   } catch (error) {
     if (!(error instanceof HistoryUnreadableError)) throw error;

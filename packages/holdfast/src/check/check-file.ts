@@ -16,6 +16,8 @@ export interface CheckFileOptions {
   readonly model: string;
   /** Default: recognised from the content. */
   readonly format?: HistoryFormat;
+  /** Of checkers that list `consistency`: which of those models has to hold. */
+  readonly consistency?: string;
   readonly budget?: CheckBudget;
   /** Told what is being done, such as "Read 250,000 events". */
   readonly onStep?: (text: string) => void;
@@ -42,6 +44,7 @@ export async function checkFile(path: string, options: CheckFileOptions): Promis
     path,
     model: options.model,
     ...(options.format ? { format: options.format } : {}),
+    ...(options.consistency === undefined ? {} : { consistency: options.consistency }),
     ...(options.budget ? { budget: options.budget } : {}),
   };
   const worker = new Worker(new URL(workerFile, import.meta.url), {

@@ -19,4 +19,12 @@ export { casRegisterModel, registerModel } from "./linearizable/models/register.
 export { setModel } from "./linearizable/models/set.ts";
 export { wholeModel } from "./linearizable/whole-model.ts";
 export { checkers, findChecker } from "./registry.ts";
+export { type VerdictPageOptions, verdictHtml, verdictJson, verdictWords } from "./report/index.ts";
+export { checkTransactions, type TransactionCheckOptions } from "./transactions/check-transactions.ts";
+export { type ConsistencyModel, consistencyModels } from "./transactions/consistency-models.ts";
 export type { CheckResult, Verdict, Witness, WitnessEdge, WitnessOperation } from "./verdict.ts";
+export { type BankOptions, checkBank } from "./workloads/bank.ts";
+export { checkLongFork } from "./workloads/long-fork.ts";
+export { checkTotalQueue, type TotalQueueOptions } from "./workloads/queue.ts";
+export { checkSet, checkSetFull } from "./workloads/set.ts";
+export { checkUniqueIds } from "./workloads/unique-ids.ts";

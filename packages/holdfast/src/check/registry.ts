@@ -6,6 +6,7 @@ import type { Checker } from "./checker.ts";
 import { linearizableCheckers } from "./linearizable/checkers.ts";
 import { sequentialCheckers } from "./sequential/check-sequential.ts";
 import { transactionCheckers } from "./transactions/check-transactions.ts";
+import { workloadCheckers } from "./workloads/checkers.ts";
 
 export const checkers: readonly Checker[] = [
   ...linearizableCheckers,
@@ -13,6 +14,7 @@ export const checkers: readonly Checker[] = [
   ...causalCheckers,
   ...sessionCheckers,
   ...transactionCheckers,
+  ...workloadCheckers,
 ];
 
 export function findChecker(name: string): Checker | undefined {

@@ -14,6 +14,8 @@ export interface CheckResult {
   readonly witnesses: readonly Witness[];
   /** Operations judged. */
   readonly operations: number;
+  /** For people, beside the verdict: such as how much of unknown outcome turned out to have happened. */
+  readonly notes?: readonly string[];
   /** Of transactions: what was found, and which consistency models that rules out. */
   readonly consistency?: ConsistencyFound;
 }

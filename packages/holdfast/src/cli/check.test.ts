@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -38,7 +38,7 @@ async function run(...argv: string[]) {
 test("an illegal history ends with 1, and says why", async () => {
   const { code, out } = await run("stale.log", "--model", "register");
   expect(code).toBe(1);
-  expect(out).toContain("illegal: register does not explain these 2 operations.");
+  expect(out).toContain("illegal: 2 operations contradict register.");
   expect(out).toContain("write 1");
   expect(out).toContain("read -> nothing");
 });
@@ -47,6 +47,15 @@ test("a legal one ends with 0, as JSON too", async () => {
   const { code, out } = await run(stale, "--model", "sequential-register", "--json");
   expect(code).toBe(0);
   expect(JSON.parse(out)).toMatchObject({ verdict: "ok", model: "sequential-register", operations: 2 });
+});
+
+test("the verdict can be had as a page", async () => {
+  const { code } = await run("stale.log", "--model", "register", "--html", "verdict.html");
+  expect(code).toBe(1);
+  const page = readFileSync(join(folder, "verdict.html"), "utf8");
+  expect(page).toContain("<svg");
+  expect(page).toContain("write 1");
+  expect((await run("stale.log", "--model", "register", "--html", "no/such/place.html")).code).toBe(64);
 });
 
 test("when the budget ends first, it ends with 2, which is not ok", async () => {

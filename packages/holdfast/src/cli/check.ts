@@ -1,10 +1,10 @@
 /** `holdfast check`: judges anybody's recorded history. */
-import { resolve } from "node:path";
+import { writeFileSync } from "node:fs";
+import { basename, resolve } from "node:path";
 import { HoldfastError } from "../call/index.ts";
 import { checkBudgetDefaults } from "../check/budget.ts";
-import type { CheckResult } from "../check/verdict.ts";
+import type { CheckedFile } from "../check/check-file.ts";
 import { systemClock } from "../clock/index.ts";
-import { verdictLines } from "./check-lines.ts";
 import { type Command, type CommandInput, exitCodes } from "./command.ts";
 import { durationMs, sizeBytes } from "./parse.ts";
 import { progressLine } from "./progress.ts";
@@ -25,6 +25,11 @@ export const checkCommand: Command = {
   positionals: 1,
   options: {
     model: { type: "string", value: "NAME", help: "What to judge it by; `--model list` lists them all." },
+    consistency: {
+      type: "string",
+      value: "NAME",
+      help: "Of list-append and rw-register: the consistency model that has to hold. Default: strict-serializable.",
+    },
     list: { type: "boolean", help: "List the models, with a sentence each." },
     format: {
       type: "string",
@@ -41,6 +46,7 @@ export const checkCommand: Command = {
       value: "SIZE",
       help: `How much the search may keep, such as 512MiB. Default: ${size(checkBudgetDefaults.memoryBytes).replace(" ", "")}.`,
     },
+    html: { type: "string", value: "FILE", help: "Write the verdict as a page with a timeline." },
     json: { type: "boolean", help: "Print the verdict as one JSON object." },
   },
   details: [
@@ -75,16 +81,15 @@ export const checkCommand: Command = {
     const interrupt = new AbortController();
     const stop = () => interrupt.abort();
     process.once("SIGINT", stop);
-    let result: CheckResult;
+    let checked: CheckedFile;
     try {
       progress.step("Reading");
-      const checked = await check.checkFile(path, {
+      checked = await check.checkFile(path, {
         ...options,
         model: checker.name,
         onStep: progress.step,
         signal: interrupt.signal,
       });
-      result = checked.result;
     } catch (error) {
       if (interrupt.signal.aborted)
         throw new HoldfastError("HOLDFAST_ABORTED", "Interrupted: there is no verdict.");
@@ -93,11 +98,24 @@ export const checkCommand: Command = {
       process.off("SIGINT", stop);
       progress.done();
     }
-    if (values.json === true) io.out(JSON.stringify(result));
-    else for (const line of verdictLines(result, checker.name)) io.out(line);
+    const { result, faults } = checked;
+    if (typeof values.html === "string")
+      writePage(resolve(io.cwd, values.html), check.verdictHtml(result, { title: basename(path), faults }));
+    if (values.json === true) io.out(check.verdictJson(result));
+    else for (const line of check.verdictWords(result)) io.out(line);
     return checkExitCodes[result.verdict];
   },
 };
+
+/** @throws {HoldfastError} HOLDFAST_USAGE when there is no such place */
+function writePage(path: string, html: string): void {
+  try {
+    writeFileSync(path, html);
+  } catch (error) {
+    const message = `--html cannot be written: ${(error as Error).message}`;
+    throw new HoldfastError("HOLDFAST_USAGE", message, { cause: error });
+  }
+}
 
 /** What was asked for. @throws {HoldfastError} HOLDFAST_USAGE, with everything that is wrong */
 function order(
@@ -113,7 +131,7 @@ function order(
       return undefined;
     }
   };
-  const { model, format, timeout, memory } = values;
+  const { model, format, timeout, memory, consistency } = values;
   const file = positionals[0];
   if (file === undefined) problems.push("Which history? Give its FILE: `holdfast check FILE --model NAME`.");
   const checker = typeof model === "string" ? findChecker(model) : undefined;
@@ -129,6 +147,13 @@ function order(
     );
   if (typeof format === "string" && !isHistoryFormat(format))
     problems.push(unknownName("format", format, Object.keys(historyFormats)));
+  if (typeof consistency === "string" && checker) {
+    const known = checker.consistency;
+    if (!known)
+      problems.push(`--consistency goes with list-append and rw-register, not with ${checker.name}.`);
+    else if (!known.includes(consistency))
+      problems.push(unknownName("consistency model", consistency, known));
+  }
   const timeMs = typeof timeout === "string" ? attempt(() => durationMs("timeout", timeout)) : undefined;
   const memoryBytes =
     typeof memory === "string" ? attempt(() => sizeBytes("memory", memory, memoryBytesMin)) : undefined;
@@ -139,6 +164,7 @@ function order(
     checker,
     options: {
       ...(typeof format === "string" && isHistoryFormat(format) ? { format } : {}),
+      ...(typeof consistency === "string" ? { consistency } : {}),
       budget: {
         ...(timeMs === undefined ? {} : { timeMs }),
         ...(memoryBytes === undefined ? {} : { memoryBytes }),

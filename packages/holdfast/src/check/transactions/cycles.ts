@@ -36,11 +36,19 @@ export function findCycles(
         (rule.rest & rw) !== 0 || rule.first === rw ? all : stronglyConnected(graph, rule.first | rule.rest);
       const edges = search.shortest(components, rule);
       if (!edges) continue;
-      const anomaly = kindOfCycle(graph, edges) + variant;
-      if (!found.has(anomaly)) found.set(anomaly, { anomaly, edges });
+      const kind = kindOfCycle(graph, edges);
+      // The order of a process is also one of real time: the same circle need not be told twice.
+      const told = variant === "-realtime" ? found.get(`${kind}-process`) : undefined;
+      if (found.has(kind + variant) || (told && sameNodes(graph, told.edges, edges))) continue;
+      found.set(kind + variant, { anomaly: kind + variant, edges });
     }
   }
   return [...found.values()];
+}
+
+function sameNodes(graph: DependencyGraph, a: readonly number[], b: readonly number[]): boolean {
+  const nodes = new Set(a.map((edge) => graph.from[edge]));
+  return a.length === b.length && b.every((edge) => nodes.has(graph.from[edge]));
 }
 
 /** With extra edges, at least one has to be part of the circle: without, it has a plainer name. */

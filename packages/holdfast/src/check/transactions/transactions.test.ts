@@ -259,6 +259,14 @@ describe("each anomaly alone, and beside it what is fine", () => {
   });
 });
 
+test("a graver circle of real time is not hidden by a milder one of the same transactions", () => {
+  const lines = ["+0 r x [], append y 1", "-0", "1 r y [], append x 1"];
+  expect(judge("list-append", "snapshot-isolation", lines).verdict).toBe("ok");
+  expect(judge("list-append", "strong-snapshot-isolation", lines).witnesses[0]?.anomaly).toBe(
+    "G-single-realtime",
+  );
+});
+
 describe("registers of which more is known", () => {
   const lines = [
     "+9 w x 3",
