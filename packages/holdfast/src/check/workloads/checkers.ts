@@ -2,7 +2,7 @@
 import type { Checker } from "../checker.ts";
 import { bankChecker } from "./bank.ts";
 import { longForkChecker } from "./long-fork.ts";
-import { totalQueueChecker } from "./queue.ts";
+import { totalQueueCheckers } from "./queue.ts";
 import { setCheckers } from "./set.ts";
 import { uniqueIdsChecker } from "./unique-ids.ts";
 
@@ -10,6 +10,6 @@ export const workloadCheckers: readonly Checker[] = [
   bankChecker,
   longForkChecker,
   ...setCheckers,
-  totalQueueChecker,
+  ...totalQueueCheckers,
   uniqueIdsChecker,
 ];

@@ -9,7 +9,7 @@ import type { CheckResult } from "../verdict.ts";
 import { listed, WorkloadFindings } from "./findings.ts";
 
 export interface TotalQueueOptions extends CheckOptions {
-  /** Whether a message may be delivered again: at least once, as most queues promise. Default false. */
+  /** Whether a message may be delivered again: at least once, as most queues promise. Default true. */
   readonly redeliveryAllowed?: boolean;
 }
 
@@ -20,7 +20,8 @@ export function checkTotalQueue(
   operations: readonly Operation[],
   options: TotalQueueOptions = {},
 ): CheckResult {
-  const findings = new WorkloadFindings("total-queue");
+  const { redeliveryAllowed = true } = options;
+  const findings = new WorkloadFindings(redeliveryAllowed ? "total-queue" : "total-queue-once");
   const enqueues = new Map<unknown, Operation[]>();
   const outs = new Map<unknown, Operation[]>();
   const unfinished = operations.filter(({ f, outcome }) => takes.includes(f) && outcome === "info");
@@ -31,6 +32,7 @@ export function checkTotalQueue(
   }
   const lost: Operation[] = [];
   let recovered = 0;
+  let redelivered = 0;
   for (const [message, puts] of enqueues) {
     const out = outs.get(message) ?? [];
     const acknowledged = puts.filter(({ outcome }) => outcome === "ok");
@@ -41,7 +43,8 @@ export function checkTotalQueue(
     const value = shownValue(puts[0]?.input);
     if (out.length > 0 && acknowledged.length + unknown.length === 0)
       findings.add("unexpected", `${value} came out although its enqueue had failed.`, [...puts, ...out]);
-    else if (out.length > acknowledged.length + unknown.length && options.redeliveryAllowed !== true)
+    else if (out.length > acknowledged.length + unknown.length && redeliveryAllowed) redelivered++;
+    else if (out.length > acknowledged.length + unknown.length)
       findings.add(
         "duplicated",
         `${value} was put in ${acknowledged.length + unknown.length === 1 ? "once" : `at most ${acknowledged.length + unknown.length} times`} and came out ${out.length} times.`,
@@ -62,6 +65,8 @@ export function checkTotalQueue(
       excused > 0 ? [`At most ${excused} of them may have gone to a dequeue of unknown outcome.`] : [],
     );
   findings.note(`recovered: ${recovered} of unknown outcome came out`);
+  if (redeliveryAllowed)
+    findings.note(`redelivered: ${redelivered} came out more often than they were put in`);
   return findings.result(
     operations,
     lost.length > 0
@@ -81,11 +86,20 @@ function push<T>(map: Map<unknown, T[]>, key: unknown, value: T): void {
   else map.set(key, [value]);
 }
 
-export const totalQueueChecker: Checker = {
-  name: "total-queue",
-  family: "workload",
-  summary:
-    "A queue drained to its end: acknowledged = delivered, dead letters and pending; nothing twice, nothing new.",
-  functions: ["enqueue", ...takes],
-  check: checkTotalQueue,
-};
+const common = { family: "workload", functions: ["enqueue", ...takes] } as const;
+
+export const totalQueueCheckers: readonly Checker[] = [
+  {
+    ...common,
+    name: "total-queue",
+    summary:
+      "A queue drained to its end: acknowledged = delivered, dead letters and pending, at least once; nothing new.",
+    check: checkTotalQueue,
+  },
+  {
+    ...common,
+    name: "total-queue-once",
+    summary: "As total-queue, and nothing comes out twice.",
+    check: (operations, options) => checkTotalQueue(operations, { ...options, redeliveryAllowed: false }),
+  },
+];

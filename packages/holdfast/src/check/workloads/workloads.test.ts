@@ -4,6 +4,7 @@ import { pairEvents } from "../history/pairing.ts";
 import { checkers, findChecker } from "../registry.ts";
 import { checkBank } from "./bank.ts";
 import { checkTotalQueue } from "./queue.ts";
+import { checkSetFull } from "./set.ts";
 
 type Line = readonly [
   process: number,
@@ -123,7 +124,7 @@ describe("each anomaly of each workload, and beside it what is fine", () => {
       ],
     ],
     [
-      "set-full",
+      "set-full-fresh",
       "stale",
       [
         [0, "add", 1],
@@ -187,7 +188,7 @@ describe("each anomaly of each workload, and beside it what is fine", () => {
       ],
     ],
     [
-      "total-queue",
+      "total-queue-once",
       "duplicated",
       [
         [0, "enqueue", 1],
@@ -249,7 +250,32 @@ describe("each anomaly of each workload, and beside it what is fine", () => {
       [1, "dequeue", null, 1],
       [1, "dequeue", null, 1],
     ]);
-    expect(checkTotalQueue(twice, { redeliveryAllowed: true }).verdict).toBe("ok");
+    expect(checkTotalQueue(twice, { redeliveryAllowed: false }).verdict).toBe("illegal");
+  });
+
+  test("at least once and stale for a while are told, and are no contradictions", () => {
+    const twice = checkTotalQueue(
+      operations([
+        [0, "enqueue", 1],
+        [1, "dequeue", null, 1],
+        [1, "dequeue", null, 1],
+      ]),
+    );
+    expect([twice.verdict, twice.notes]).toEqual([
+      "ok",
+      expect.arrayContaining([expect.stringContaining("redelivered: 1")]),
+    ]);
+    const late = checkSetFull(
+      operations([
+        [0, "add", 1],
+        [1, "read", null, []],
+        [1, "read", null, [1]],
+      ]),
+    );
+    expect([late.verdict, late.notes]).toEqual([
+      "ok",
+      expect.arrayContaining([expect.stringContaining("stale: 1")]),
+    ]);
   });
 
   test("a message that a dequeue of unknown outcome may have got is not called lost, nor ok", () => {
