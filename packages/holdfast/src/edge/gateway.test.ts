@@ -68,6 +68,19 @@ const breaksOff: Handler = (request) => {
   request.on("end", () => request.socket.destroy());
 };
 
+/** An instance that breaks off when it is told to, so that a test can first change what the gateway finds next. */
+function breaksOffOnCommand() {
+  let command = () => {};
+  const told = new Promise<void>((resolve) => {
+    command = resolve;
+  });
+  const handler: Handler = (request) => {
+    request.resume();
+    request.on("end", () => told.then(() => request.socket.destroy()));
+  };
+  return { handler, breakOff: () => command() };
+}
+
 test("a request reaches the instance with its method, target, body and host, and a call of its own", async () => {
   const instance = await instanceOf("a", echo);
   const gateway = await gatewayTo([instance]);
@@ -327,7 +340,8 @@ test.each([
   ["POST", {}, 502],
   ["PATCH", {}, 502],
 ])("when the instance breaks off, %s %o ends as %d", async (method, headers, status) => {
-  const bad = await instanceOf("bad", breaksOff);
+  const { handler, breakOff } = breaksOffOnCommand();
+  const bad = await instanceOf("bad", handler);
   const good = await instanceOf("good", echo);
   const gateway = await gatewayTo([bad], { healthMs: 60_000 });
   // The first request finds only the bad one; the second finds both.
@@ -335,6 +349,7 @@ test.each([
   const request = fetch(gateway.url, { method, headers: headers as Record<string, string>, body });
   await until("the first attempt", () => bad.seen.length > 0);
   gateway.setEndpoints("api", [bad, good]);
+  breakOff();
   const response = await request;
   expect(response.status).toBe(status);
   expect(good.seen.length).toBe(status === 200 ? 1 : 0);
@@ -359,7 +374,8 @@ test.each([
 ])("a keyed POST that broke off, and whose next instance %s, stays in doubt", async (_, answer) => {
   const ends: OperationEnd[] = [];
   const stop = seam.observe({ end: (end) => ends.push(end) });
-  const bad = await instanceOf("bad", breaksOff);
+  const { handler, breakOff } = breaksOffOnCommand();
+  const bad = await instanceOf("bad", handler);
   const next = answer
     ? await instanceOf("next", answer)
     : { id: "next", host: "127.0.0.1", port: await deadPort() };
@@ -367,6 +383,7 @@ test.each([
   const request = fetch(gateway.url, { method: "POST", headers: { "idempotency-key": "k" }, body: "x" });
   await until("the first attempt", () => bad.seen.length > 0);
   gateway.setEndpoints("api", [next]);
+  breakOff();
   const response = await request;
   // The second refusal says nothing about the first attempt, which may have been applied.
   expect(response.status).toBe(502);
@@ -417,7 +434,8 @@ test("a failure that says nothing of its outcome is handed on, not repeated", as
 });
 
 test("a body too large to keep is not sent a second time, even with a key", async () => {
-  const [bad, good] = [await instanceOf("bad", breaksOff), await instanceOf("good", echo)];
+  const { handler, breakOff } = breaksOffOnCommand();
+  const [bad, good] = [await instanceOf("bad", handler), await instanceOf("good", echo)];
   const gateway = await gatewayTo([bad], { healthMs: 60_000 });
   const request = fetch(gateway.url, {
     method: "POST",
@@ -426,6 +444,7 @@ test("a body too large to keep is not sent a second time, even with a key", asyn
   });
   await until("the first attempt", () => bad.seen.length > 0);
   gateway.setEndpoints("api", [bad, good]);
+  breakOff();
   expect((await request).status).toBe(502);
   expect(good.seen.length).toBe(0);
 });

@@ -1,8 +1,8 @@
 /** The supervised servers of a system: a primary that cannot come back. */
-import { rm } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { findServerProcesses } from "../engines/postgres/embedded/index.ts";
 import { until } from "../testkit/index.ts";
+import { loseDir } from "../testkit/lose-dir.ts";
 import { failoverNotice } from "./failover-notice.ts";
 import { superviseNodes } from "./fixtures/supervised-nodes.ts";
 
@@ -18,7 +18,7 @@ const healthy = [
 test("a primary whose data is taken away is replaced by its replica, and a fresh replica follows", async () => {
   const [primary] = await supervised.nodes.status();
   expect(await findServerProcesses(await supervised.primaryDir())).not.toEqual([]);
-  await rm(await supervised.primaryDir(), { recursive: true, force: true });
+  await loseDir(await supervised.primaryDir());
   await until(() => supervised.told.length === 1, { timeoutMs: 40_000, what: "the failover" });
   expect(supervised.told[0]).toMatchObject({
     node: "node-1",

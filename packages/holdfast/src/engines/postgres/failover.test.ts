@@ -1,5 +1,4 @@
 /** Writers while their primary is lost for good and a replica takes its place: nothing acknowledged goes missing unsaid. */
-import { rm } from "node:fs/promises";
 import { type Kysely, sql } from "kysely";
 import { afterEach, expect, test } from "vitest";
 import { Call, type HoldfastError, inCall, Session } from "../../call/index.ts";
@@ -7,6 +6,7 @@ import { systemClock } from "../../clock/index.ts";
 import { database, type ReplicationOptions } from "../../parts/database/index.ts";
 import type { AnyTables, DatabasePort } from "../../parts/database/port.ts";
 import { startTestPostgres, type TestPostgres, until } from "../../testkit/index.ts";
+import { loseDir } from "../../testkit/lose-dir.ts";
 import { postgresDatabase } from "./database.ts";
 import type { RunningNode } from "./embedded/index.ts";
 import { migrateDatabase } from "./migrate.ts";
@@ -80,7 +80,7 @@ async function stored(): Promise<Set<number>> {
 
 /** As the supervisor does it: the replica takes over, and a fresh one comes in its place. */
 async function loseThePrimary(): Promise<void> {
-  await rm(node.primary.dataDir, { recursive: true, force: true });
+  await loseDir(node.primary.dataDir);
   await node.failOver();
   await node.restartServer(0);
 }
@@ -112,7 +112,7 @@ test("asynchronous: whoever's acknowledged write is missing is told so, and nobo
   await replica?.use((session) => session.send({ text: "select pg_reload_conf()" }));
   const cutOffAt = writing.acknowledged();
   await until(() => writing.acknowledged() > cutOffAt + 100);
-  await rm(node.primary.dataDir, { recursive: true, force: true });
+  await loseDir(node.primary.dataDir);
   await node.failOver();
   const atFailover = writing.acknowledged();
   await until(() => writing.acknowledged() > atFailover + 20, { timeoutMs: 30_000 });

@@ -1,9 +1,10 @@
 /** A node whose primary is lost for good: what takes its place, what is kept, and what is reported. */
-import { readdir, rm, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import pg from "pg";
 import { afterEach, expect, test } from "vitest";
 import { startTestPostgres, type TestPostgres, until } from "../../../testkit/index.ts";
+import { loseDir } from "../../../testkit/lose-dir.ts";
 import type { PostgresEndpoint } from "../config.ts";
 import { parseLsn } from "../timeline.ts";
 import { findServerProcesses, isRunning, processStartTime, type RunningNode } from "./index.ts";
@@ -85,7 +86,7 @@ test("with its directory gone under it, no process of the old primary goes on", 
   const identities = await Promise.all(
     old.map(async (pid) => ({ pid, startTime: (await processStartTime(pid)) ?? "" })),
   );
-  await rm(dataDir, { recursive: true, force: true });
+  await loseDir(dataDir);
   const { setAside } = await node.failOver();
   expect(setAside).toBeNull();
   for (const identity of identities) expect(await isRunning(identity)).toBe(false);
