@@ -3,7 +3,8 @@
  * the partition is lost.
  *
  * A batch whose handler throws comes again, the same messages under the same number, after a growing pause.
- * The other partitions go on meanwhile.
+ * The other partitions go on meanwhile. After a failover that may have taken the batch's record along, the home is
+ * asked for it again: it may have given the number to another batch.
  */
 import { Call, childSpan, HoldfastError, inCall, parseTraceparent, Session } from "../call/index.ts";
 import type { Clock } from "../clock/index.ts";
@@ -57,7 +58,9 @@ export async function runPartition<Value>(
     return !until.aborted;
   };
 
-  while (!over.aborted) {
+  let last: RecordedBatch | undefined;
+  let session = new Session();
+  batches: while (!over.aborted) {
     let batch: RecordedBatch | undefined;
     try {
       batch = await topic.next(claim, worker.options.batch);
@@ -73,7 +76,10 @@ export async function runPartition<Value>(
     env.idle.found();
     const startMs = clock.monotonicMs();
     // One for all attempts: what it was told to be lost it is not told again.
-    const session = heardIn(batch);
+    if (!isSame(batch, last)) session = heardIn(batch);
+    last = batch;
+    const { recordedAt } = batch;
+    if (recordedAt) session.raise(recordedAt.node, recordedAt.position, "written");
     for (let handled = false; !handled; ) {
       if (over.aborted) return;
       try {
@@ -82,6 +88,7 @@ export async function runPartition<Value>(
       } catch (error) {
         if (abort.aborted) return; // told to stop, so it stopped
         if (!(await failed(error, "handle", batch.sequence, over))) return;
+        if (error instanceof HoldfastError && error.code === "HOLDFAST_WRITE_LOST") continue batches;
       }
     }
     for (let completed = false; !completed; ) {
@@ -90,6 +97,8 @@ export async function runPartition<Value>(
         completed = true;
       } catch (error) {
         if (!(await failed(error, "complete", batch.sequence, abort))) return;
+        // Its record is gone: what was applied on the home's node is gone with it.
+        if (error instanceof HoldfastError && error.permanent) continue batches;
       }
     }
     failures = 0;
@@ -100,6 +109,15 @@ export async function runPartition<Value>(
       durationMs: clock.monotonicMs() - startMs,
     });
   }
+}
+
+function isSame(batch: RecordedBatch, other: RecordedBatch | undefined): boolean {
+  return (
+    other !== undefined &&
+    batch.sequence === other.sequence &&
+    batch.messages.length === other.messages.length &&
+    batch.messages.every(({ id }, at) => id === other.messages[at]?.id)
+  );
 }
 
 /** What the publishers of a batch's messages knew: reads at level `causal` see at least that. */

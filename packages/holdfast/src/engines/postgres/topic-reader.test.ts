@@ -58,6 +58,7 @@ test("a crash between a read and its recording hides no message whose transactio
   /** Crashes the home behind the first read: before the next session is asked for, or the batch is recorded. */
   let uses = 0;
   const reader = new ConsumerReader({
+    node: "node-1",
     consumer: "reader",
     open: async () => ({ log, consumerId }),
     use: async (run) => {

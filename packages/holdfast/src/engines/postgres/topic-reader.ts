@@ -6,12 +6,13 @@
  * transaction ids again that a snapshot from before counts as done, so a window that was read before the crash
  * and recorded after it would pass over messages.
  */
-import { HoldfastError } from "../../call/index.ts";
+import { HoldfastError, type LogPosition } from "../../call/index.ts";
 import type { PartitionClaim, RecordedBatch } from "../../parts/topic/index.ts";
 import { recordBatches } from "./log-progress.ts";
 import { type PartitionRead, readPartitions } from "./log-read.ts";
 import type { UseSession } from "./log-session.ts";
 import type { TopicLog } from "./log-tables.ts";
+import { askInserted } from "./routing-position.ts";
 
 interface Asked {
   readonly claim: PartitionClaim;
@@ -22,6 +23,8 @@ interface Asked {
 
 export interface ConsumerReaderOptions {
   readonly consumer: string;
+  /** Name of the home's node. */
+  readonly node: string;
   readonly open: () => Promise<{ readonly log: TopicLog; readonly consumerId: number }>;
   /** Sessions of the home primary. */
   readonly use: UseSession;
@@ -59,7 +62,7 @@ export class ConsumerReader {
   async #answer(asked: readonly Asked[], again = true): Promise<void> {
     try {
       const { log, consumerId } = await this.#options.open();
-      const { reads, recorded } = await this.#options.use(async (session) => {
+      const { reads, recorded, position } = await this.#options.use(async (session) => {
         const reads = await readPartitions(
           session,
           log,
@@ -67,15 +70,19 @@ export class ConsumerReader {
           asked.map(({ claim, maxMessages }) => ({ ...claim, maxMessages })),
         );
         const fresh = reads.filter((read) => read.held && !read.recorded && read.messages.length > 0);
-        if (fresh.length === 0) return { reads, recorded: new Set<number>() };
-        return { reads, recorded: await recordBatches(session, consumerId, fresh) };
+        if (!reads.some((read) => read.messages.length > 0)) return { reads, recorded: none };
+        const recording = fresh.length > 0 ? recordBatches(session, consumerId, fresh) : none;
+        // In the same packet, behind the record's COMMIT.
+        const [recorded, position] = await Promise.all([recording, askInserted(session)]);
+        return { reads, recorded, position };
       });
       const unsure: Asked[] = [];
       for (const one of asked) {
         const read = reads.find((candidate) => candidate.partition === one.claim.partition);
         if (!read?.held) one.reject(fencedError(one.claim));
         else if (read.messages.length === 0) one.resolve(undefined);
-        else if (read.recorded || recorded.has(read.partition)) one.resolve(recordedBatch(read));
+        else if (read.recorded || recorded.has(read.partition))
+          one.resolve(recordedBatch(read, this.#options.node, position));
         else if (again) unsure.push(one);
         else one.reject(fencedError(one.claim));
       }
@@ -87,12 +94,15 @@ export class ConsumerReader {
   }
 }
 
-function recordedBatch(read: PartitionRead): RecordedBatch {
+const none: ReadonlySet<number> = new Set();
+
+function recordedBatch(read: PartitionRead, node: string, position: LogPosition | undefined): RecordedBatch {
   return {
     partition: read.partition,
     sequence: read.sequence,
     epoch: read.epoch,
     messages: read.messages,
+    ...(position === undefined ? {} : { recordedAt: { node, position } }),
   };
 }
 

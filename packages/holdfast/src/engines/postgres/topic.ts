@@ -51,7 +51,7 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
   const readerOf = (consumer: string): ConsumerReader => {
     let reader = readers.get(consumer);
     if (!reader) {
-      reader = new ConsumerReader({ consumer, open: () => consumerOf(consumer), use });
+      reader = new ConsumerReader({ consumer, node: home.home, open: () => consumerOf(consumer), use });
       readers.set(consumer, reader);
     }
     return reader;

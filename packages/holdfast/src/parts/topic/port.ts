@@ -1,4 +1,5 @@
 /** What an engine does for a topic part. */
+import type { LogPosition } from "../../call/index.ts";
 
 /** A message on its way to the log. Already validated; the key has no NUL character. */
 export interface OutgoingMessage {
@@ -29,6 +30,11 @@ export interface RecordedBatch {
   /** Epoch of the claim under which it was recorded. */
   readonly epoch: bigint;
   readonly messages: readonly StoredMessage[];
+  /**
+   * A position of the home's node that has the record behind it. A home that failed over to before it has lost the
+   * record, and gives the number to another batch: whoever applies this one must not do so beyond that loss.
+   */
+  readonly recordedAt?: { readonly node: string; readonly position: LogPosition };
 }
 
 /** A member's hold on one partition of a consumer, fenced by its epoch. */
