@@ -122,7 +122,7 @@ test("a batch's call has heard what its publishers knew, in every attempt the sa
   );
   await consumed(world);
   expect(sessions[0]).toBe(sessions[1]);
-  expect(known).toContainEqual({ heard: at(9n) });
+  expect(known).toContainEqual(expect.objectContaining({ heard: at(9n) }));
 });
 
 test("a batch whose handler throws comes again, the same, while other partitions go on", async () => {

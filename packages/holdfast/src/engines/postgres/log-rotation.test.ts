@@ -1,6 +1,7 @@
 /** Retention: segments are emptied under load, and nothing that somebody still needs goes with them. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../clock/index.ts";
+import type { RecordedBatch } from "../../parts/topic/index.ts";
 import { startTestPostgres, type TestPostgres, until } from "../../testkit/index.ts";
 import { installFramework } from "./install.ts";
 import { rotateLog } from "./log-rotation.ts";
@@ -93,7 +94,8 @@ test("what a consumer has not completed is kept, however old; once it has, it go
   for (let round = 0; round < 20; round++) expect(await rotate(1)).toEqual([]);
   expect(await kept()).toBe(10);
   // A recorded batch comes again as it was.
-  expect(await Promise.all(claims.map((claim) => port.next(claim, 3)))).toEqual(batches);
+  const again = await Promise.all(claims.map((claim) => port.next(claim, 3)));
+  expect(again.map(withoutPlace)).toEqual(batches.map(withoutPlace));
   for (const claim of claims) {
     for (let batch = await port.next(claim, 3); batch; batch = await port.next(claim, 3)) {
       await port.complete(claim, batch.sequence);
@@ -118,3 +120,9 @@ test("without consumers messages are kept for the retention time, and a new cons
   const found = await Promise.all(claims.map((claim) => port.next(claim, 10)));
   expect(found.flatMap((batch) => batch?.messages ?? []).map((one) => one.value)).toEqual([2]);
 });
+
+/** Where a record was last seen may differ from one answer to the next. */
+function withoutPlace(batch: RecordedBatch | undefined) {
+  const { recordedAt: _, ...rest } = batch ?? {};
+  return rest;
+}

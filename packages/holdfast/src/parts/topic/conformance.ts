@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test as vitestTest } from "vitest";
 import { Call, inCall } from "../../call/index.ts";
 import { type Clock, seededRandom } from "../../clock/index.ts";
 import { partitionOf } from "./partition-of.ts";
-import type { OutgoingMessage, PartitionClaim, StoredMessage, TopicPort } from "./port.ts";
+import type { OutgoingMessage, PartitionClaim, RecordedBatch, StoredMessage, TopicPort } from "./port.ts";
 
 export interface ClosableTopic extends TopicPort {
   close(): Promise<void>;
@@ -115,13 +115,13 @@ export function topicSuite({ name: engine, partitions, open, until, skip = [] }:
     const claim = await claimOf(port, "k");
     const first = await port.next(claim, 3);
     await port.publish([message("k", "later")]);
-    expect(await port.next(claim, 3)).toEqual(first);
-    expect(await port.next(claim, 100)).toEqual(first);
+    expect(content(await port.next(claim, 3))).toEqual(content(first));
+    expect(content(await port.next(claim, 100))).toEqual(content(first));
     const next = another();
     await port.leave("reader", "a");
     const taken = await claimOf(next, "k", "reader", "b");
     expect(taken.epoch).toBeGreaterThan(claim.epoch);
-    expect(await next.next(taken, 1)).toEqual(first);
+    expect(content(await next.next(taken, 1))).toEqual(content(first));
     await next.complete(taken, 1n);
     const rest = await next.next(taken, 100);
     expect(rest?.messages.map((one) => one.value)).toEqual([3, 4]);
@@ -325,4 +325,10 @@ export function topicSuite({ name: engine, partitions, open, until, skip = [] }:
       expect([...own].sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual(own);
     }
   });
+}
+
+/** All of a batch but where its record was last seen, which may differ from one answer to the next. */
+function content(batch: RecordedBatch | undefined) {
+  const { recordedAt: _, ...rest } = batch ?? {};
+  return rest;
 }
