@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Requirements } from "../../parts/requirements/index.ts";
 import { roundTable } from "../fixtures/round-table.ts";
@@ -103,4 +104,52 @@ test("a part promises by its kind, its copies and how they follow", () => {
   });
   expect(promise("store", { kind: "database", replicas: 0 })?.loss).toBe("when its disk is lost, everything");
   expect(promise("api", { kind: "database", replicas: 0 })).toMatchObject({ pacelc: "none" });
+});
+
+/** P(a sum of independent exponential times with these different means is longer than t). */
+function sumSlowerThan(means: readonly number[], t: number): number {
+  return means.reduce((sum, mean, i) => {
+    const weight = means.reduce((all, other, j) => (i === j ? all : (all * mean) / (mean - other)), 1);
+    return sum + weight * Math.exp(-t / mean);
+  }, 0);
+}
+
+test("the slowest hundredth of the whole is that of the sum of its hops", () => {
+  // Hardly any load: no waits, so three exponential times and three times the network.
+  const parts = {
+    edge: { kind: "gateway", instances: 2, serviceMs: 0.1 },
+    api: { kind: "service", instances: 2, serviceMs: 0.2 },
+    store: { kind: "database", nodes: 1, replicas: 1, serviceMs: 2 },
+  } as const;
+  const operations = {
+    read: { does: "read", ratePerSecond: 0.001, path: ["edge", "api", "store"], consistency: "eventual" },
+  } as const;
+  const found = latency("read", { parts, operations });
+  let exact = 0;
+  while (sumSlowerThan([0.1, 0.2, 2], exact) > 0.01) exact += 0.001;
+  expect(found?.p99Ms?.mid).toBeGreaterThan(0.97 * (exact + 1.5));
+  expect(found?.p99Ms?.mid).toBeLessThan(1.03 * (exact + 1.5));
+});
+
+test("a hop that seldom happens makes the whole no slower than all its hops at their slowest", () => {
+  const operations = {
+    read: {
+      does: "read",
+      ratePerSecond: 1,
+      path: ["edge", "api", "hot", { part: "store", onMissOf: "hot" }],
+      consistency: "eventual",
+    },
+  } as const;
+  const parts = { ...base.parts, hot: { kind: "cache" } } as const;
+  fc.assert(
+    fc.property(fc.double({ min: 0, max: 0.99, noNaN: true }), (hitRatio) => {
+      const data = { texts: { in: "store", itemBytes: 100, items: 1_000, hitRatio } };
+      const found = latency("read", { operations, parts, data });
+      const p99s = found?.hops.map(({ p99Ms }) => p99Ms?.mid ?? Number.NaN) ?? [];
+      const whole = found?.p99Ms?.mid ?? Number.NaN;
+      expect(whole).toBeGreaterThanOrEqual(Math.max(...p99s));
+      expect(whole).toBeLessThanOrEqual(p99s.reduce((sum, one) => sum + one, 0) + 1e-9);
+    }),
+    { numRuns: 50 },
+  );
 });

@@ -3,14 +3,14 @@
  * peak, the tail of many calls (1 − (1 − p)ⁿ), and what hedging would make of it.
  *
  * The slowest hundredth of the whole lies between two bounds: that of the slowest hop with all others at their mean,
- * and the sum of every hop's own. Between them stands what independent hops give (the latency budget).
+ * and the sum of every hop's own. Between them stands what independent hops give: their means add up, and what each
+ * hop's slowest hundredth is above its mean adds up as deviations do, by the root of the squares.
  */
 
 import { missShare } from "../estimate/part-load.ts";
 import type { PartSize } from "../estimate/part-size.ts";
 import { slowestOfExponential } from "../models/fork-join.ts";
 import { exactly, type Interval } from "../models/interval.ts";
-import { latencyBudget } from "../models/latency-budget.ts";
 import { mmc } from "../models/mmc.ts";
 import { hedge, tailAmplification } from "../models/tail.ts";
 import type { ResolvedOperation, ResolvedRequirements, ResolvedStep } from "../requirements/resolved.ts";
@@ -49,8 +49,6 @@ type Bound = (typeof bounds)[number];
 const slowest = 0.01;
 /** ln 100: the 99th percentile of an exponential time in units of its mean. */
 const p99OfExponential = Math.log(1 / slowest);
-/** (1 − ln 2) ÷ (ln 100 − 1): how far the median lies below the mean, beside the p99 above it. */
-const medianBelowMean = (1 - Math.LN2) / (p99OfExponential - 1);
 
 export function operationLatencies(
   requirements: ResolvedRequirements,
@@ -212,28 +210,16 @@ function summed(operation: ResolvedOperation, hops: readonly HopLatency[]): Oper
     hops.reduce((total, hop) => total + (hop[which] as Interval)[bound], 0);
   const above = (hop: HopLatency, bound: Bound) =>
     Math.max(0, (hop.p99Ms as Interval)[bound] - (hop.meanMs as Interval)[bound]);
-  const low = sum("meanMs", "low") + Math.max(0, ...hops.map((hop) => above(hop, "low")));
-  const high = sum("p99Ms", "high");
+  const mean = { low: sum("meanMs", "low"), mid: sum("meanMs", "mid"), high: sum("meanMs", "high") };
   return {
     ...shared,
-    meanMs: { low: sum("meanMs", "low"), mid: sum("meanMs", "mid"), high: sum("meanMs", "high") },
-    p99Ms: { low, mid: Math.min(high, Math.max(low, probableP99(operation, hops))), high },
+    meanMs: mean,
+    p99Ms: {
+      low: mean.low + Math.max(0, ...hops.map((hop) => above(hop, "low"))),
+      mid: mean.mid + apart(...hops.map((hop) => above(hop, "mid"))),
+      high: sum("p99Ms", "high"),
+    },
   };
-}
-
-/** By the latency budget: means and variances of independent hops add up. */
-function probableP99({ p99Ms }: ResolvedOperation, hops: readonly HopLatency[]): number {
-  const timed = hops.flatMap(({ part, meanMs, p99Ms: slow }) => {
-    if (!meanMs || !slow || !(meanMs.mid > 0)) return [];
-    const p99 = Math.max(slow.mid, meanMs.mid);
-    // An exponential time above a constant one has its median this far below its mean; a hop that seldom
-    // happens has hardly any.
-    const medianMs = Math.max(meanMs.mid / 10, meanMs.mid - (p99 - meanMs.mid) * medianBelowMean);
-    return { name: part, medianMs, p99Ms: p99 };
-  });
-  if (timed.length === 0) return 0;
-  const budget = latencyBudget(p99Ms.mid, timed);
-  return budget.holds ? budget.p99Ms : timed.reduce((total, hop) => total + hop.p99Ms, 0);
 }
 
 /** Each call sent once more when it is not back after its 95th percentile. */
