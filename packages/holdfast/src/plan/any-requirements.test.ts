@@ -57,7 +57,7 @@ const operation = fc
     does: fc.constantFrom("read" as const, "write" as const),
     ratePerSecond: amount,
     requestBytes: optional(amount),
-    path: optional(fc.array(step, { maxLength: 6 })),
+    path: optional(fc.array(step, { minLength: 1, maxLength: 6 })),
     consistency: optional(fc.constantFrom("eventual" as const, "session" as const, "strong" as const)),
     retries: optional(fc.integer({ min: 0, max: 5 })),
   })

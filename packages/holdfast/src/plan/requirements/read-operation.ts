@@ -90,6 +90,9 @@ function readRate(fields: Fields, { dailyUsers, dailyUsersSaid, operations }: Op
   }
   if (ways.length > 1) {
     fields.problem(ways[1] ?? "", `contradicts ${fields.at(ways[0] ?? "")}: give one of ${ways.join(", ")}`);
+    // Whichever of them stays has to be right.
+    if (fields.has("ratePerSecond")) fields.optional("ratePerSecond", "rate");
+    if (fields.has("perOperation") && fields.has("perUserPerDay")) fields.optional("perUserPerDay", "count");
   }
   if (fields.has("perOperation")) {
     const ratio = fields.fields("perOperation", ["of", "ratio"]);
@@ -159,8 +162,11 @@ function readPath(
   context: OperationContext,
 ): readonly ResolvedStep[] {
   const given = fields.has("path") ? fields.list("path") : assumedPath(fields, context.parts);
+  if (Array.isArray(fields.raw("path")) && given.length === 0) {
+    fields.problem("path", "is empty: name the parts that it touches, or leave it out for the simplest path");
+  }
   const caches: string[] = [];
-  return given.map((step, index): ResolvedStep => {
+  const steps = given.map((step, index): ResolvedStep => {
     const object = typeof step === "string" ? { part: step } : step;
     const read = new Fields(`${fields.at("path")}[${index}]`, object, stepFields, context.findings);
     const part = read.requiredText("part");
@@ -187,6 +193,19 @@ function readPath(
       keys: read.optional("keys", "count", { min: 1 }) ?? one,
       bytes: read.optional("bytes", "bytes"),
     };
+  });
+  return [...steps, ...consumers(steps, context.parts)];
+}
+
+/** Workers that take what the path publishes, where the path does not name them: what is published is worked on. */
+function consumers(
+  steps: readonly ResolvedStep[],
+  parts: ReadonlyMap<string, ResolvedPart>,
+): readonly ResolvedStep[] {
+  return [...parts.values()].flatMap((worker) => {
+    if (worker.kind !== "worker" || steps.some(({ part }) => part === worker.name)) return [];
+    const published = steps.filter(({ part, does }) => part === worker.from && does === "write");
+    return published.map((step) => ({ ...step, part: worker.name, async: true, onMissOf: undefined }));
   });
 }
 

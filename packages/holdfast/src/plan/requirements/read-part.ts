@@ -90,7 +90,8 @@ function readPart(
   }
   if (code && kind && kind !== code.kind)
     fields.problem("kind", `is ${kind}, but the system declares a ${code.kind}`);
-  const base = code ?? open(name, kind ?? "service", false);
+  // A kind that is wrong is told once: as something external, it is refused nowhere else.
+  const base = code ?? open(name, kind ?? "external", false);
   const own = (field: keyof ResolvedPart, value: unknown) => {
     const said = code?.[field];
     if (code && value !== undefined && said !== undefined && said !== value) {
@@ -109,7 +110,7 @@ function readPart(
   const limit = fields.raw("limit");
   return {
     ...base,
-    kind: code?.kind ?? kind ?? "service",
+    kind: base.kind,
     instances: counts.instances ?? base.instances,
     replicas: counts.replicas ?? base.replicas,
     nodes: counts.nodes ?? base.nodes,

@@ -202,3 +202,49 @@ test("requirements() checks where it stands, and is known again", () => {
   expect(isRequirements(one)).toBe(false);
   expect(() => requirements({ operations: {} })).toThrow(/none in scope/);
 });
+
+test("a worker takes what the path publishes, whether the path names it or not", () => {
+  const parts = {
+    api: { kind: "service" },
+    log: { kind: "queue" },
+    deliver: { kind: "worker", from: "log" },
+    index: { kind: "worker", from: "log" },
+  } as const;
+  const pathOf = (path: readonly (string | { readonly part: string; readonly calls?: number })[]) =>
+    readRequirements({
+      parts,
+      operations: { post: { does: "write", ratePerSecond: 1, path } },
+    }).operations[0]?.path.map(({ part, async, calls }) => [part, async, calls.mid]);
+  expect(pathOf(["api", { part: "log", calls: 3 }, "index"])).toEqual([
+    ["api", false, 1],
+    ["log", false, 3],
+    ["index", false, 1],
+    ["deliver", true, 3],
+  ]);
+  expect(pathOf(["api"])).toEqual([["api", false, 1]]);
+});
+
+test("two rates contradict each other, and each still has to be right", () => {
+  const operations = { read: { does: "read", ratePerSecond: Number.NaN, perUserPerDay: -1, users: 5 } };
+  expect(problemsOf({ operations })).toEqual([
+    "operations.read.ratePerSecond contradicts operations.read.perUserPerDay: give one of perUserPerDay, ratePerSecond",
+    "operations.read.ratePerSecond should be a finite number, got NaN",
+    "operations.read.perUserPerDay should be 0 or more, got -1",
+  ]);
+});
+
+test("a kind that does not exist is told once, whatever is kept there", () => {
+  const problems = problemsOf({
+    operations: { read: { does: "read", ratePerSecond: 1, path: ["store"] } },
+    parts: { store: { kind: "databse" } },
+    data: { texts: { in: "store", itemBytes: 1 } },
+  });
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toMatch(/^parts\.store\.kind should be one of .*, got "databse"$/);
+});
+
+test("an operation that touches nothing is refused", () => {
+  expect(problemsOf({ operations: { read: { does: "read", ratePerSecond: 1, path: [] } } })).toEqual([
+    "operations.read.path is empty: name the parts that it touches, or leave it out for the simplest path",
+  ]);
+});
