@@ -16,7 +16,7 @@ const prefixes = [
 /** `11.6 k/s`, `365 TB`, `99.9 %`, `12 ms`, `1.50 days`. */
 export function formatValue(value: number, unit: Unit): string {
   if (!Number.isFinite(value)) return "unbounded";
-  if (unit === "ratio") return `${digits(value * 100, value > 0.99 && value < 1 ? 6 : 3)} %`;
+  if (unit === "ratio") return formatShare(value);
   if (unit === "ms") return formatMs(value);
   if (unit === "count") return prefixed(value, "");
   if (unit === "/s") return prefixed(value, "/s");
@@ -37,6 +37,12 @@ function prefixed(value: number, unit: string): string {
   const suffix = `${prefix}${unit}`;
   if (suffix === "") return number;
   return prefix === "" && unit === "/s" ? `${number}/s` : `${number} ${suffix}`;
+}
+
+/** A share below one is never shown as all of it: what is up 99.999999 % of the time is not always up. */
+function formatShare(value: number): string {
+  const text = `${digits(value * 100, value > 0.99 && value < 1 ? 6 : 3)} %`;
+  return value < 1 && text === "100 %" ? "over 99.9999 %" : text;
 }
 
 function formatMs(value: number): string {

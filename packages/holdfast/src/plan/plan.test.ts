@@ -174,3 +174,49 @@ test("stages come with the load at which the model needs them", () => {
   expect(stage("cache")?.needed).toBe(false);
   expect(stage("shards")?.fromPerSecond?.mid).toBeCloseTo((1e12 / (864e6 * 730 * 1.5)) * 2_020);
 });
+
+test("a limit on a cache makes it a small one, not one of many nodes", () => {
+  const hot = (maxBytes: string) =>
+    makePlan(
+      readRequirements({
+        operations: {
+          read: {
+            does: "read",
+            ratePerSecond: 10,
+            path: ["edge", "hot", { part: "store", onMissOf: "hot" }],
+          },
+        },
+        data: { texts: { in: "store", itemBytes: "1 MB", items: "1 M", hitRatio: "90 %" } },
+        parts: {
+          edge: { kind: "gateway" },
+          hot: { kind: "cache", maxBytes },
+          store: { kind: "database" },
+        },
+      }),
+      { capacity: roundTable },
+    );
+  const [small, large] = [hot("64 MB"), hot("10 TB")];
+  const nodes = (plan: typeof small) =>
+    plan.architecture.parts.find(({ part }) => part === "hot")?.needed.mid ?? 0;
+  const small64 = small.findings.some(({ id }) => id === "small-cache:hot");
+  expect([nodes(small), small64]).toEqual([1, true]);
+  expect(nodes(large)).toBeGreaterThan(5);
+  expect(large.findings.some(({ id }) => id === "small-cache:hot")).toBe(false);
+});
+
+test("observability is needed once more is away than the objective leaves", () => {
+  const stage = (availability: number, ratePerSecond: number) =>
+    makePlan(
+      readRequirements({
+        availability,
+        operations: { read: { does: "read", ratePerSecond, peakFactor: 1, path: ["api"] } },
+        parts: { api: { kind: "service" } },
+      }),
+      { capacity: roundTable },
+    ).architecture.stages.find(({ name }) => name === "observability");
+  // 43.83 minutes a month for each copy at 99.9 %, of a budget of 438.3 at 99 %: ten of them.
+  const growing = stage(0.99, 3_500);
+  expect(growing?.why).toContain("leaves 438 min/month");
+  expect(growing?.fromPerSecond?.mid).toBeCloseTo((3_500 * 10) / 5, -1);
+  expect(stage(0.9999, 1)?.fromPerSecond?.mid).toBe(0);
+});

@@ -90,7 +90,7 @@ export function growthStages(context: StageContext): readonly Stage[] {
     stage(
       "observability",
       "metrics, logs and traces of every process",
-      observability(all),
+      observability(all, requirements),
       requirements.parts.some(({ inCode }) => inCode),
     ),
     stage("regions", "a second region that can take over", regions(context), requirements.regions > 1),
@@ -240,20 +240,26 @@ function asynchronous(all: readonly PartSize[], { operations }: ResolvedRequirem
   return earliest([...fanOuts, ...peaks]);
 }
 
-/** When something breaks every month, somebody has to see what. Processes and servers grow with the load. */
-function observability(all: readonly PartSize[]): Multiple | undefined {
-  const failures = all
-    .filter(({ facts }) => facts.recoveryMs !== undefined)
-    .reduce((sum, { needed, replicas: copies, facts }) => {
-      const downMinutes = (1 - facts.availability.mid) * monthMinutes;
-      const each = downMinutes / ((facts.recoveryMs?.mid ?? 1) / 60_000);
-      return sum + each * needed.mid * (1 + copies);
-    }, 0);
-  if (!(failures > 0)) return undefined;
-  return {
-    at: exactly(1 / failures),
-    why: `${formatValue(failures, "count")} failures a month are to be expected at the planned load; from one on, somebody has to see which`,
-  };
+/**
+ * When more is away, somewhere, than the objective leaves of a month, somebody has to see what. Processes and servers
+ * grow with the load, but there is one of each part at any.
+ */
+function observability(
+  all: readonly PartSize[],
+  { availability }: ResolvedRequirements,
+): Multiple | undefined {
+  const failing = all.filter(({ facts }) => facts.recoveryMs !== undefined);
+  const away = (count: (size: PartSize) => number) =>
+    failing.reduce((sum, size) => sum + (1 - size.facts.availability.mid) * monthMinutes * count(size), 0);
+  const now = away(({ needed, replicas: copies }) => needed.mid * (1 + copies));
+  if (!(now > 0)) return undefined;
+  const budget = (1 - availability.mid) * monthMinutes;
+  const least = away(() => 1);
+  const told = (minutes: number) =>
+    `is away for ${formatValue(minutes, "min/month")} added up, and the objective leaves ${formatValue(budget, "min/month")}: somebody has to see which`;
+  return least >= budget
+    ? { at: exactly(0), why: `with one of each, one part or another ${told(least)}, at any load` }
+    : { at: exactly(budget / now), why: `at the planned load, one copy or another ${told(now)}` };
 }
 
 function regions({ requirements, regionAvailability }: StageContext): Multiple | undefined {

@@ -62,10 +62,11 @@ export function estimateCost(
       `${term(monthOut, "B")} a month × ${prices.egressGigabyte.mid} ${prices.currency} a GB`,
     );
   }
+  if (lines.length === 0) return;
   sheet.put(
     "cost",
     "cost.total",
-    "all of it",
+    "all that has a price",
     lines.reduce(add, exactly(0)),
     unit,
     "the sum of the lines above",

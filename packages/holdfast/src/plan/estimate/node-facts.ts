@@ -107,7 +107,7 @@ export function nodeFacts({ capacities }: CapacityTable, part: ResolvedPart): No
     readMs: part.serviceMs ?? (figure(ids.readMs) as Interval),
     writeMs: part.serviceMs ?? (figure(ids.writeMs) as Interval),
     networkBytes: figure("network.bytes") as Interval,
-    bytes: part.kind === "cache" && part.maxBytes ? part.maxBytes : figure(ids.bytes),
+    bytes: part.kind === "cache" && part.inCode && part.maxBytes ? part.maxBytes : figure(ids.bytes),
     connections: figure(ids.connections)?.mid,
     availability: part.availability ?? (figure(ids.availability) as Interval),
     recoveryMs: figure(ids.recovery),

@@ -16,10 +16,13 @@ export function sizeCache(
 ): PartSize {
   const calls = add(load.reads, load.writes);
   const each = facts.readsPerSecond ?? exactly(1);
-  const bytes = caches
+  const wanted = caches
     .filter(({ cachePart }) => cachePart === part.name)
     .map((cache) => cache.bytes)
     .reduce(add, none);
+  // A limit on the whole cache is kept: what is wanted beyond it makes it a small cache, not a larger one.
+  const limit = part.inCode ? undefined : part.maxBytes;
+  const bytes = limit ? rising(Math.min, wanted, limit) : wanted;
   const byCalls = atLeastOne(divide(calls, multiply(each, exactly(utilisationMax))));
   const byMemory = facts.bytes ? atLeastOne(divide(bytes, facts.bytes)) : exactly(1);
   const needed = sheet.put(

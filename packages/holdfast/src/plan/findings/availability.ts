@@ -30,7 +30,7 @@ function singlePoints({ requirements, sizes, availabilities }: FindingContext): 
       kind: "single-point-of-failure",
       severity: part.kind !== "worker" && part.kind !== "cache" && minutes > budget ? "critical" : "warning",
       subject: part.name,
-      title: `${part.name} is one ${part.kind}${waiting.length > 0 ? `, and ${waiting.map(({ operation }) => operation).join(", ")} wait for it` : ", and what it does waits while it is gone"}`,
+      title: `${part.name} is one ${part.kind}${waiting.length > 0 ? `, and ${waiting.map(({ operation }) => operation).join(", ")} ${waiting.length === 1 ? "waits" : "wait"} for it` : ", and what it does waits while it is gone"}`,
       evidence: [
         evidence("copies", standIns(size), "count"),
         evidence("down by itself", minutes, "min/month"),

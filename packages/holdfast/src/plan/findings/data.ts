@@ -95,7 +95,7 @@ function staleness(
   }
   if (freshness[step.level] >= freshness[operation.consistency] || replicas === 0) return undefined;
   return {
-    title: `its read of ${part.name} is ${step.level}, from any of ${replicas} replicas`,
+    title: `its read of ${part.name} is ${step.level}, ${replicas === 1 ? "perhaps from the replica" : `perhaps from one of ${replicas} replicas`}`,
     evidence: [evidence("replicas that may be behind", replicas, "count")],
     remedy: `Read ${part.name} with level ${operation.consistency}.`,
   };

@@ -116,7 +116,7 @@ function retryStorm(size: PartSize): readonly { readonly beyond: number; readonl
     kind: "retry-storm",
     severity: sum("average") > storm.thresholdPerSecond ? "critical" : "warning",
     subject: part.name,
-    title: `${part.name} would not recover at the peak if every failed call were tried ${retries.toFixed(1)} times more`,
+    title: `${part.name} would not recover at the peak if every failed call were tried ${formatValue(retries, "count")} ${retries === 1 ? "time" : "times"} more`,
     evidence: [
       evidence("peak", all, "/s"),
       evidence("capacity", capacity, "/s"),

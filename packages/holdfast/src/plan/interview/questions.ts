@@ -45,10 +45,10 @@ function allQuestions(answers: Answers, folder: string): readonly Question[] {
     ),
     ...writes.flatMap((name) => [
       amount(`rate:${name}`, `How often does each user ${name} in a day?`, "1", "count"),
-      amount(`bytes:${name}`, `How many bytes does a ${name} bring?`, "1 kB", "bytes"),
+      amount(`bytes:${name}`, `How many bytes does one ${name} bring?`, "1 kB", "bytes"),
       ask(
         `key:${name}`,
-        `Does a ${name} that is sent twice happen once (by-nature, by-key, no)?`,
+        `Does one ${name} that is sent twice happen once (by-nature, by-key, no)?`,
         "by-key",
         (text) =>
           ["by-nature", "by-key", "no"].includes(text) ? undefined : "should be by-nature, by-key or no",
@@ -63,8 +63,8 @@ function allQuestions(answers: Answers, folder: string): readonly Question[] {
         "10",
         "ratio",
       ),
-      amount(`bytes:${name}`, `How many bytes does a ${name} answer?`, "2 kB", "bytes"),
-      ask(`fresh:${name}`, `How fresh must a ${name} be (eventual, session, strong)?`, "session", (text) =>
+      amount(`bytes:${name}`, `How many bytes does one ${name} answer?`, "2 kB", "bytes"),
+      ask(`fresh:${name}`, `How fresh must one ${name} be (eventual, session, strong)?`, "session", (text) =>
         ["eventual", "session", "strong"].includes(text)
           ? undefined
           : "should be eventual, session or strong",
