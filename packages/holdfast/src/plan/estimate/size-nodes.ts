@@ -44,8 +44,10 @@ export function sizeNodes(
     rising(Math.max, byWrites, bySize),
     `the larger of ${term(byWrites, "count")} by writes and ${term(bySize, "count")} by size`,
   );
-  const declared = part.nodes !== undefined;
-  const count = part.nodes ?? needed.mid;
+  // Data that is cut into so many shards cannot be on more nodes.
+  const few = part.shards !== undefined && part.shards < needed.mid;
+  const declared = part.nodes !== undefined || few;
+  const count = part.nodes ?? (few ? (part.shards as number) : needed.mid);
   if (part.kind === "database") {
     const busy = multiply(
       add(multiply(load.reads, facts.readMs), multiply(load.writes, facts.writeMs)),

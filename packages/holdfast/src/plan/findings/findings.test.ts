@@ -32,6 +32,9 @@ const quiet: Requirements = {
   regions: 2,
 };
 
+const backup = { everyHours: 1, restoredInHours: 1 };
+const large: Requirements["data"] = { texts: { in: "store", itemBytes: "1 MB", items: "5 M", skew: 1 } };
+
 type Operation = Requirements["operations"][string];
 const read = quiet.operations.read as Operation;
 const withRead = (change: Partial<Operation>, more: Partial<Requirements> = {}): Requirements => ({
@@ -127,6 +130,12 @@ const cases: readonly (readonly [FindingKind, string, Requirements, Requirements
   ["availability-missed", "read", { ...quiet, availability: "99.9999 %" }, quiet],
   ["one-region", "system", { ...quiet, regions: 1 }, quiet],
   ["under-capacity", "api", withRead({ ratePerSecond: 5_000 }), quiet],
+  [
+    "under-capacity",
+    "store",
+    withPart("store", { kind: "database", replicas: 1, shards: 2, backup }, { data: large }),
+    withPart("store", { kind: "database", replicas: 1, shards: 64, backup }, { data: large }),
+  ],
   [
     "connections-exhausted",
     "store",

@@ -24,22 +24,25 @@ function capacityOf({ utilisation, load }: PartSize): Interval | undefined {
 function underCapacity({ sizes }: FindingContext): Finding[] {
   return [...sizes.values()]
     .filter(({ declared, count, needed }) => declared && count < needed.mid)
-    .map(({ part, count, needed, utilisation, load, limitedBy }) =>
+    .map(({ part, count, needed, utilisation, fullness, load, limitedBy }) =>
       finding({
         kind: "under-capacity",
-        severity: utilisation.mid > 1 ? "critical" : "warning",
+        severity: utilisation.mid > 1 || fullness.low > 1 ? "critical" : "warning",
         subject: part.name,
-        title: `${part.name} is declared with ${count}, and the peak needs ${needed.mid}`,
+        title: `${part.name} is declared with ${count}, and ${limitedBy === "bytes" ? "what it keeps" : "the peak"} needs ${needed.mid}`,
         evidence: [
           evidence("declared", count, "count"),
           evidence("needed", needed, "count"),
           evidence("utilisation at the peak", utilisation, "ratio"),
+          ...(fullness.mid > 0 ? [evidence("of what it keeps well, at the horizon", fullness, "ratio")] : []),
           evidence("peak", load.reads.mid + load.writes.mid, "/s"),
         ],
         remedy:
-          limitedBy === "bytes" || limitedBy === "writes"
-            ? "Spread it over more nodes, or take writes away from it: batch them, or send them through a topic."
-            : "Declare more of it, or answer more from a cache before it.",
+          limitedBy === "bytes"
+            ? "Spread it over more nodes, keep it for a shorter time, or move what is old to a bucket."
+            : limitedBy === "writes"
+              ? "Spread it over more nodes, or take writes away from it: batch them, or send them through a topic."
+              : "Declare more of it, or answer more from a cache before it.",
       }),
     );
 }
