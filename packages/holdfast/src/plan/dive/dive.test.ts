@@ -153,3 +153,12 @@ test("a hop that seldom happens makes the whole no slower than all its hops at t
     { numRuns: 50 },
   );
 });
+
+test("a database without a replica has none that goes on answering", () => {
+  const parts = { ...base.parts, store: { kind: "database", nodes: 1, replicas: 0 } } as const;
+  const store = planOf({ parts }).promises.find(({ part }) => part === "store");
+  expect(store).toMatchObject({
+    pacelc: "PC/EC",
+    underPartition: "nothing can be read or written where its one copy cannot be reached",
+  });
+});

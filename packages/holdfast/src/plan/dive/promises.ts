@@ -31,8 +31,11 @@ function words(
     case "search": {
       const synchronous = replication === "synchronous" && replicas > 0;
       return {
-        pacelc: synchronous ? "PC/EC" : "PC/EL",
-        underPartition: "writes and strong reads only where the primary is; replicas go on answering, older",
+        pacelc: synchronous || replicas === 0 ? "PC/EC" : "PC/EL",
+        underPartition:
+          replicas > 0
+            ? "writes and strong reads only where the primary is; replicas go on answering, older"
+            : "nothing can be read or written where its one copy cannot be reached",
         otherwise: synchronous
           ? "a write waits for a replica: dearer, and nothing acknowledged is lost with the primary"
           : replicas > 0

@@ -23,8 +23,10 @@ export interface PartSize {
   readonly utilisation: Interval;
   /** Share of the bytes that the whole part keeps well that are there at the horizon. */
   readonly fullness: Interval;
-  /** What limits it: which figure comes to its end first. */
+  /** What decides how many are needed: which figure comes to its end first. */
   readonly limitedBy: "calls" | "writes" | "reads" | "bytes" | "nothing";
+  /** What its utilisation is made of most. */
+  readonly busyWith: "calls" | "writes" | "reads" | "bytes sent" | "nothing";
   /** Times today's load at which it is at its end. */
   readonly saturatesAt: Interval | undefined;
   /** Calls a second of one kind that the whole part takes at most. */

@@ -47,6 +47,7 @@ export function sizeCache(
     declared: part.nodes !== undefined || part.instances !== undefined,
     utilisation,
     fullness: facts.bytes ? divide(bytes, multiply(facts.bytes, exactly(count))) : none,
+    busyWith: "calls",
     limitedBy: byMemory.mid > byCalls.mid ? "bytes" : "calls",
     saturatesAt: saturation(utilisation),
     capacityPerSecond: capacity,

@@ -73,6 +73,7 @@ export function sizeNodes(
   const primary = add(divide(load.writes, writesEach), divide(load.strongReads, readsEach));
   const copies = divide(copyReads, multiply(readsEach, exactly(1 + replicas)));
   const whole = divide(add(primary, copies), exactly(count));
+  const busyWith = primary.mid >= copies.mid ? "writes" : "reads";
   const full = facts.bytes ? divide(bytes, multiply(facts.bytes, exactly(count))) : exactly(0);
   return {
     part,
@@ -84,7 +85,8 @@ export function sizeNodes(
     declared,
     utilisation: whole,
     fullness: full,
-    limitedBy: full.mid > whole.mid ? "bytes" : primary.mid >= copies.mid ? "writes" : "reads",
+    limitedBy: full.mid > whole.mid ? "bytes" : busyWith,
+    busyWith,
     saturatesAt: saturation(whole),
     capacityPerSecond: multiply(writesEach, exactly(count)),
     neededBytes: bytes,

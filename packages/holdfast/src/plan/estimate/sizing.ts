@@ -39,6 +39,7 @@ export function sizePart(
     utilisation: none,
     fullness: none,
     limitedBy: "nothing",
+    busyWith: "nothing",
     saturatesAt: undefined,
     capacityPerSecond: undefined,
     neededBytes: exactly(0),

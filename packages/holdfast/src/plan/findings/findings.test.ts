@@ -295,3 +295,21 @@ test("retries that nothing bounds hold capacity ÷ (1 + retries) against the pea
   expect(value("capacity")).toBeCloseTo(2_000);
   expect(value("recovers below")).toBeCloseTo(2_000 / 3);
 });
+
+test("what comes to its end first when load grows is told by what makes it busy, not by what it keeps", () => {
+  const busy = withRead(
+    { does: "write", idempotent: "by-key", ratePerSecond: 900 },
+    { data: large, parts: { ...quiet.parts, store: { kind: "database", nodes: 1, replicas: 1, backup } } },
+  );
+  const found = find(busy);
+  const first = found.find(({ kind }) => kind === "saturates-first");
+  expect(first?.title).toMatch(/^(api|store) comes to its end first, by (calls|writes), at /);
+  expect(found.find(({ id }) => id === "under-capacity:store")?.title).toBe(
+    "store is declared with 1, and what it keeps needs 7",
+  );
+  expect(
+    find(withPart("store", { kind: "database", nodes: 1, replicas: 1, backup, serviceMs: "15 s" })).find(
+      ({ kind }) => kind === "connections-exhausted",
+    )?.title,
+  ).toBe("store has 150 calls at work on each node at the peak, and a node accepts 200 connections");
+});

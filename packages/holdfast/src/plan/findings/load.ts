@@ -29,7 +29,7 @@ function underCapacity({ sizes }: FindingContext): Finding[] {
         kind: "under-capacity",
         severity: utilisation.mid > 1 || fullness.low > 1 ? "critical" : "warning",
         subject: part.name,
-        title: `${part.name} is declared with ${count}, and ${limitedBy === "bytes" ? "what it keeps" : "the peak"} needs ${needed.mid}`,
+        title: `${part.name} is declared with ${count}, and ${limitedBy === "bytes" && fullness.mid > 0 ? "what it keeps" : "the peak"} needs ${needed.mid}`,
         evidence: [
           evidence("declared", count, "count"),
           evidence("needed", needed, "count"),
@@ -38,7 +38,7 @@ function underCapacity({ sizes }: FindingContext): Finding[] {
           evidence("peak", load.reads.mid + load.writes.mid, "/s"),
         ],
         remedy:
-          limitedBy === "bytes"
+          limitedBy === "bytes" && fullness.mid > 0
             ? "Spread it over more nodes, keep it for a shorter time, or move what is old to a bucket."
             : limitedBy === "writes"
               ? "Spread it over more nodes, or take writes away from it: batch them, or send them through a topic."
@@ -52,14 +52,14 @@ function saturatesFirst({ sizes }: FindingContext): Finding[] {
   const at = (size: PartSize) => (size.saturatesAt as Interval).mid;
   const first = loaded.sort((a, b) => at(a) - at(b))[0];
   if (!first?.saturatesAt) return [];
-  const { part, saturatesAt, limitedBy, utilisation, count } = first;
+  const { part, saturatesAt, busyWith, utilisation, count } = first;
   const next = loaded[1];
   return [
     finding({
       kind: "saturates-first",
       severity: saturatesAt.mid < 1 ? "critical" : saturatesAt.mid < 1.3 ? "warning" : "note",
       subject: part.name,
-      title: `${part.name} comes to its end first, by ${limitedBy}, at ${formatValue(saturatesAt.mid, "count")} times this load`,
+      title: `${part.name} comes to its end first, by ${busyWith}, at ${formatValue(saturatesAt.mid, "count")} times this load`,
       evidence: [
         evidence("at its end at this multiple", saturatesAt, "count"),
         evidence("utilisation at the peak", utilisation, "ratio"),
@@ -81,7 +81,7 @@ function connections({ sizes }: FindingContext): Finding[] {
       kind: "connections-exhausted",
       severity: each > facts.connections ? "critical" : "warning",
       subject: part.name,
-      title: `${part.name} needs nearly all connections that its nodes accept`,
+      title: `${part.name} has ${formatValue(each, "count")} calls at work on each node at the peak, and a node accepts ${facts.connections} connections`,
       evidence: [
         evidence("busy at the peak, each node", each, "count"),
         evidence("accepted, each node", facts.connections, "count"),
