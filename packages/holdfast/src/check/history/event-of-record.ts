@@ -27,7 +27,7 @@ export function eventOfRecord(record: unknown, index: number): HistoryEvent | st
   if (!isFields(record))
     return [`expected an operation with the fields type, process and f, got ${shown(record)}`];
   const { type, process, value, key, time, timeNs, error } = record;
-  const f = record.f ?? (isTransaction(value) ? "txn" : undefined);
+  const f = record.f ?? (isTransaction(value) ? "txn" : isWitness(process) ? "info" : undefined);
   const problems: string[] = [];
   if (!(typeof type === "string" && eventTypes.includes(type)))
     problems.push(`type should be one of ${eventTypes.join(", ")}, got ${shown(type)}`);
@@ -68,6 +68,11 @@ function isTransaction(value: unknown): boolean {
 
 function isProcess(process: unknown): boolean {
   return typeof process === "string" ? process !== "" : Number.isSafeInteger(process) && Number(process) >= 0;
+}
+
+/** Not a client: what it does need not have a name. */
+function isWitness(process: unknown): boolean {
+  return typeof process === "string" && process !== "";
 }
 
 function isTime(stamp: unknown): boolean {

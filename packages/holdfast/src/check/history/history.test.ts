@@ -277,3 +277,11 @@ describe("pairing", () => {
     ).toBeUndefined();
   });
 });
+
+test("a witness of faults need not say what it does; a client has to", async () => {
+  const nameless = (process: string) => `{:process ${process}, :type :info, :f nil, :value nil}`;
+  expect(await eventsOf(nameless(":nemesis"))).toMatchObject([{ process: "nemesis", f: "info" }]);
+  expect(await problemsOf(nameless("0"))).toMatchObject([
+    { line: 1, problem: expect.stringContaining("f should name") },
+  ]);
+});

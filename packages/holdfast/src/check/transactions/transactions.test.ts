@@ -289,6 +289,15 @@ describe("registers of which more is known", () => {
   });
 });
 
+test("a value that was tried again after an abort is the one that was not aborted", () => {
+  const again = ["0 append x 1 fail", "0 append x 1", "1 r x [1]"];
+  expect(judge("list-append", "strict-serializable", again).verdict).toBe("ok");
+  expect(judge("list-append", "strict-serializable", [...again, "2 r x []"]).verdict).toBe("illegal");
+  expect(judge("rw-register", "serializable", ["0 w x 1", "1 w x 1 fail", "2 r x 1"]).verdict).toBe("ok");
+  const onlyAborted = ["0 w x 1 fail", "1 w x 1 fail", "2 r x 1"];
+  expect(judge("rw-register", "read-committed", onlyAborted).witnesses[0]?.anomaly).toBe("G1a");
+});
+
 test("a value that was written twice makes its key unclear, and the verdict unknown", () => {
   const twice = ["0 w x 1", "1 w x 1", "2 r x 1"];
   expect(judge("rw-register", "serializable", twice)).toMatchObject({ verdict: "unknown" });

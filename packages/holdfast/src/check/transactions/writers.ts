@@ -25,13 +25,20 @@ export function writersOf({ all, keys }: Transactions): readonly KeyWrites[] {
       if (kind !== "write") continue;
       const ofKey = writes[key] as (typeof writes)[number];
       const name = identity(value);
-      if (ofKey.byValue.has(name)) ofKey.twice = value;
+      const other = ofKey.byValue.get(name);
+      if (other && mayCount(other.transaction) && mayCount(transaction)) ofKey.twice = value;
       const before = last.get(key);
       if (before) before.intermediate = true;
       const write: Write = { transaction, value, intermediate: false };
       last.set(key, write);
-      ofKey.byValue.set(name, write);
+      // Tried again with the same value after an abort: whoever read it read the one that was not aborted.
+      if (!other || mayCount(transaction)) ofKey.byValue.set(name, write);
     }
   }
   return writes;
+}
+
+/** Whether it may have taken effect. */
+function mayCount({ operation }: Transaction): boolean {
+  return operation.outcome !== "fail";
 }

@@ -6,6 +6,7 @@ import type { Checker, CheckOptions } from "../checker.ts";
 import { identity, shownValue } from "../equality.ts";
 import type { Operation } from "../history/event.ts";
 import type { CheckResult } from "../verdict.ts";
+import { eachKey } from "./each-key.ts";
 import { listed, WorkloadFindings } from "./findings.ts";
 
 export interface TotalQueueOptions extends CheckOptions {
@@ -16,10 +17,10 @@ export interface TotalQueueOptions extends CheckOptions {
 /** Operations that take one message or a list of them: to work on, as dead letters, or to see what is left. */
 const takes = ["dequeue", "drain", "dead-letters", "pending"];
 
-export function checkTotalQueue(
-  operations: readonly Operation[],
-  options: TotalQueueOptions = {},
-): CheckResult {
+/** Several queues, one for each key, are judged apart. */
+export const checkTotalQueue = eachKey(judgeTotalQueue);
+
+function judgeTotalQueue(operations: readonly Operation[], options: TotalQueueOptions = {}): CheckResult {
   const { redeliveryAllowed = true } = options;
   const findings = new WorkloadFindings(redeliveryAllowed ? "total-queue" : "total-queue-once");
   const enqueues = new Map<unknown, Operation[]>();

@@ -10,12 +10,18 @@ import { identity, shownValue } from "../equality.ts";
 import type { Operation } from "../history/event.ts";
 import type { HistoryProblem } from "../history/history-error.ts";
 import type { CheckResult } from "../verdict.ts";
+import { eachKey } from "./each-key.ts";
 import { listed, WorkloadFindings } from "./findings.ts";
 
 const isRead = ({ f, outcome }: Operation) => f === "read" && outcome === "ok";
-const elementsOf = ({ output }: Operation) => new Set((output as readonly unknown[]).map(identity));
+/** Where nothing was ever added, stores answer with nothing instead of an empty set. */
+const readElements = ({ output }: Operation) => (output ?? []) as readonly unknown[];
+const elementsOf = (read: Operation) => new Set(readElements(read).map(identity));
 
-export function checkSet(operations: readonly Operation[]): CheckResult {
+/** Several sets, one for each key, are judged apart. */
+export const checkSet = eachKey(judgeSet);
+
+function judgeSet(operations: readonly Operation[]): CheckResult {
   const findings = new WorkloadFindings("set-final");
   const adds = addsOf(operations);
   const final = operations
@@ -23,13 +29,15 @@ export function checkSet(operations: readonly Operation[]): CheckResult {
     .sort((a, b) => a.returnIndex - b.returnIndex)
     .at(-1);
   if (!final) return findings.result(operations, "nobody read the set at the end");
+  if (final.output === null || final.output === undefined)
+    return findings.result(operations, "the last read of the set answered nothing, not even an empty set");
   const seen = elementsOf(final);
   const outcome = (element: unknown) => adds.get(element)?.outcome;
   const before = [...adds].filter(([, add]) => add.returnIndex < final.callIndex);
   const lost = before
     .filter(([element, add]) => add.outcome === "ok" && !seen.has(element))
     .map(([, add]) => add);
-  const unexpected = (final.output as readonly unknown[]).filter((element) => !adds.has(identity(element)));
+  const unexpected = readElements(final).filter((element) => !adds.has(identity(element)));
   const aborted = [...seen].filter((element) => outcome(element) === "fail");
   const recovered = [...seen].filter((element) => outcome(element) === "info");
   if (lost.length > 0)
@@ -58,7 +66,10 @@ export interface SetFullOptions extends CheckOptions {
   readonly staleAllowed?: boolean;
 }
 
-export function checkSetFull(operations: readonly Operation[], options: SetFullOptions = {}): CheckResult {
+/** Several sets, one for each key, are judged apart. */
+export const checkSetFull = eachKey(judgeSetFull);
+
+function judgeSetFull(operations: readonly Operation[], options: SetFullOptions = {}): CheckResult {
   const { staleAllowed = true } = options;
   const findings = new WorkloadFindings(staleAllowed ? "set-full" : "set-full-fresh");
   const meter = new BudgetMeter(options.nowMs ?? systemClock.monotonicMs, options.budget);
@@ -101,6 +112,7 @@ export function checkSetFull(operations: readonly Operation[], options: SetFullO
     );
   }
   unexpectedIn(reads, adds, findings);
+  repeatedIn(reads, findings);
   findings.note(`never read: ${never} of ${adds.size}, because no read began after them`);
   if (lags.length > 0)
     findings.note(
@@ -131,6 +143,28 @@ function unexpectedIn(
   }
 }
 
+function repeatedIn(
+  reads: readonly { read: Operation; seen: ReadonlySet<unknown> }[],
+  findings: WorkloadFindings,
+): void {
+  for (const { read, seen } of reads) {
+    const elements = readElements(read);
+    if (elements.length === seen.size) continue;
+    const once = new Set<unknown>();
+    const repeated = elements.filter((element) => {
+      const name = identity(element);
+      const again = once.has(name);
+      once.add(name);
+      return again;
+    });
+    findings.add(
+      "duplicated",
+      `Process ${read.process} read ${listed(repeated)} more than once in one set.`,
+      [read],
+    );
+  }
+}
+
 /** By element; of several adds of one the one that says most. */
 function addsOf(operations: readonly Operation[]): ReadonlyMap<unknown, Operation> {
   const rank = { ok: 2, info: 1, fail: 0 } as const;
@@ -146,7 +180,7 @@ function addsOf(operations: readonly Operation[]): ReadonlyMap<unknown, Operatio
 
 function problems(operations: readonly Operation[]): readonly HistoryProblem[] {
   return operations
-    .filter((operation) => isRead(operation) && !Array.isArray(operation.output))
+    .filter((operation) => isRead(operation) && !Array.isArray(operation.output ?? []))
     .map(({ callIndex, output }) => ({
       problem: `event ${callIndex}: a read of a set answers with a list of its elements, got ${shownValue(output)}`,
     }));

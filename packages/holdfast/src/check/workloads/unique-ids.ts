@@ -3,9 +3,13 @@ import type { Checker } from "../checker.ts";
 import { identity, shownValue } from "../equality.ts";
 import type { Operation } from "../history/event.ts";
 import type { CheckResult } from "../verdict.ts";
+import { eachKey } from "./each-key.ts";
 import { WorkloadFindings } from "./findings.ts";
 
-export function checkUniqueIds(operations: readonly Operation[]): CheckResult {
+/** Several generators, one for each key, are judged apart. */
+export const checkUniqueIds = eachKey(judgeUniqueIds);
+
+function judgeUniqueIds(operations: readonly Operation[]): CheckResult {
   const findings = new WorkloadFindings("unique-ids");
   const givenTo = new Map<unknown, Operation[]>();
   for (const operation of operations) {
