@@ -31,6 +31,7 @@ async function run({ path, model, format, consistency, budget }: CheckFileOrder)
   try {
     const { operations, faults } = await readOperations(path, {
       ...(format ? { format } : {}),
+      goOnAfterInfo: checker.goOnAfterInfo === true,
       onProgress: (events) =>
         tell({ kind: "step", text: `Reading: ${events.toLocaleString("en-US")} events` }),
     });

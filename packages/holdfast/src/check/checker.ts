@@ -23,6 +23,8 @@ export interface Checker {
   readonly functions: readonly string[];
   /** The consistency models that it can judge by; absent when it is one itself. */
   readonly consistency?: readonly string[];
+  /** Whether it can judge a history whose processes go on after an operation of unknown outcome. Default false. */
+  readonly goOnAfterInfo?: boolean;
   /** What in the values keeps it from judging them, with the event; absent when any value will do. */
   problems?(operations: readonly Operation[]): readonly HistoryProblem[];
   /** @param operations of client processes, in the order of their invocations */

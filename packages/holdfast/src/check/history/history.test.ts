@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { checkers, findChecker } from "../registry.ts";
 import type { HistoryEvent } from "./event.ts";
 import { type HistoryFormat, historyFormats, recogniseFormat } from "./format.ts";
 import { HistoryUnreadableError } from "./history-error.ts";
@@ -284,4 +285,33 @@ test("a witness of faults need not say what it does; a client has to", async () 
   expect(await problemsOf(nameless("0"))).toMatchObject([
     { line: 1, problem: expect.stringContaining("f should name") },
   ]);
+});
+
+test("a process goes on after an unknown outcome only where its order is not asked for", async () => {
+  const line = (type: string, value: string) =>
+    `{:process 0, :type :${type}, :f :txn, :value [[${value}]]}\n`;
+  const text =
+    line("invoke", ":append 1 1") +
+    line("info", ":append 1 1") +
+    line("invoke", ":r 1 nil") +
+    line("ok", ":r 1 []");
+  expect(await problemsOf(text)).toMatchObject([{ line: 3 }, { line: 4 }]);
+  const { operations } = await readOperations([text], { name: "text", goOnAfterInfo: true });
+  expect(operations.map(({ outcome }) => outcome)).toEqual(["info", "ok"]);
+  const goOn = checkers.filter(({ goOnAfterInfo }) => goOnAfterInfo).map(({ family }) => family);
+  expect([...new Set(goOn)]).toEqual(["transactions", "workload"]);
+  // The append may come after the read, although the process asked for it before.
+  expect(findChecker("strong-session-serializable")?.check(operations).verdict).toBe("ok");
+  const seenLater = [
+    ...operations,
+    ...(
+      await readOperations(
+        [
+          '{"type":"invoke","process":1,"f":"txn","value":[["r",1,null]]}\n{"type":"ok","process":1,"f":"txn","value":[["r",1,[1]]]}',
+        ],
+        { name: "later" },
+      )
+    ).operations,
+  ];
+  expect(findChecker("strong-session-serializable")?.check(seenLater).verdict).toBe("ok");
 });

@@ -17,13 +17,26 @@ export interface PairedHistory {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
+export interface PairingOptions {
+  /**
+   * Whether a process may go on after an operation of unknown outcome, as recorders do that do not renumber their
+   * clients. Default false: where the order of a process counts, nobody knows whether it kept it.
+   */
+  readonly goOnAfterInfo?: boolean;
+}
+
 export class Pairing {
   events = 0;
+  readonly #goOnAfterInfo: boolean;
   readonly #operations: Mutable<Operation>[] = [];
   readonly #faults: HistoryEvent[] = [];
   readonly #open = new Map<number, Mutable<Operation>>();
   readonly #retired = new Map<number, string>();
   readonly #problems: HistoryProblem[] = [];
+
+  constructor({ goOnAfterInfo = false }: PairingOptions = {}) {
+    this.#goOnAfterInfo = goOnAfterInfo;
+  }
 
   /** @param line of the file, for messages */
   add(event: HistoryEvent, line?: number): void {
@@ -54,7 +67,7 @@ export class Pairing {
       return;
     }
     const retired = this.#retired.get(process);
-    if (retired !== undefined) {
+    if (retired !== undefined && !this.#goOnAfterInfo) {
       this.#wrong(
         event,
         line,
@@ -114,8 +127,12 @@ export class Pairing {
 }
 
 /** Pairs events that are in memory already. @throws {HistoryUnreadableError} */
-export function pairEvents(events: Iterable<HistoryEvent>, source = "given"): PairedHistory {
-  const pairing = new Pairing();
+export function pairEvents(
+  events: Iterable<HistoryEvent>,
+  source = "given",
+  options: PairingOptions = {},
+): PairedHistory {
+  const pairing = new Pairing(options);
   for (const event of events) pairing.add(event);
   return pairing.end(source);
 }

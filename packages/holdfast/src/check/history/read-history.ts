@@ -3,7 +3,7 @@ import type { HistoryEvent } from "./event.ts";
 import type { EventBatch } from "./event-batch.ts";
 import { type HistoryFormat, historyFormats, recogniseFormat } from "./format.ts";
 import { HistoryUnreadableError } from "./history-error.ts";
-import { type PairedHistory, Pairing } from "./pairing.ts";
+import { type PairedHistory, Pairing, type PairingOptions } from "./pairing.ts";
 import { type HistorySource, textChunks } from "./text-chunks.ts";
 
 export interface ReadHistoryOptions {
@@ -34,9 +34,9 @@ export async function* readHistory(
  */
 export async function readOperations(
   source: HistorySource,
-  options: ReadHistoryOptions = {},
+  options: ReadHistoryOptions & PairingOptions = {},
 ): Promise<PairedHistory> {
-  const pairing = new Pairing();
+  const pairing = new Pairing(options);
   for await (const { events, lines } of eventBatches(source, options)) {
     for (let i = 0; i < events.length; i++) pairing.add(events[i] as HistoryEvent, lines[i]);
     options.onProgress?.(pairing.events);

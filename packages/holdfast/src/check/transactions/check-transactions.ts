@@ -125,6 +125,7 @@ function checkerOf(name: "list-append" | "rw-register", write: WriteWord, summar
     family: "transactions",
     summary,
     functions: [],
+    goOnAfterInfo: true,
     consistency: consistencyModels,
     problems: (operations) => transactionProblems(operations, write),
     check: (operations, options) => checkTransactions(name, operations, options),
@@ -140,6 +141,7 @@ function modelCheckerOf(model: ConsistencyModel): Checker {
     family: "transactions",
     summary: `Transactions of list-append or rw-register, as ${model} allows them.`,
     functions: [],
+    goOnAfterInfo: true,
     problems: (operations) => transactionProblems(operations, hasAppend(operations) ? "append" : "w"),
     check: (operations, options) => ({
       ...checkTransactions(kindOf(operations), operations, { ...options, consistency: model }),

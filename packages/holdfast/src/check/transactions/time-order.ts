@@ -2,13 +2,18 @@
 import type { GraphBuilder } from "./dependency-graph.ts";
 import type { Transaction } from "./transaction.ts";
 
-/** @param transactions in the order of their invocations, without failed ones */
+/**
+ * What is of unknown outcome comes after the rest of its process, and before nothing: it may still be under way when
+ * the process goes on.
+ *
+ * @param transactions in the order of their invocations, without failed ones
+ */
 export function addProcessOrder(graph: GraphBuilder, transactions: readonly Transaction[]): void {
   const last = new Map<number, number>();
   for (const { id, operation } of transactions) {
     const before = last.get(operation.process);
     if (before !== undefined) graph.add(before, id, "process");
-    last.set(operation.process, id);
+    if (operation.outcome === "ok") last.set(operation.process, id);
   }
 }
 

@@ -6,10 +6,11 @@ import { totalQueueCheckers } from "./queue.ts";
 import { setCheckers } from "./set.ts";
 import { uniqueIdsChecker } from "./unique-ids.ts";
 
+/** None of them asks in which order a process did what it did. */
 export const workloadCheckers: readonly Checker[] = [
   bankChecker,
   longForkChecker,
   ...setCheckers,
   ...totalQueueCheckers,
   uniqueIdsChecker,
-];
+].map((checker) => ({ ...checker, goOnAfterInfo: true }));
