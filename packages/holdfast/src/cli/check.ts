@@ -34,7 +34,7 @@ export const checkCommand: Command = {
     format: {
       type: "string",
       value: "NAME",
-      help: "json-lines, edn, jepsen-log or porcupine-kv. Default: recognised from the content.",
+      help: "json-lines, json, edn, jepsen-log or porcupine-kv. Default: recognised from the content.",
     },
     timeout: {
       type: "string",

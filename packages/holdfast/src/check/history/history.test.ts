@@ -315,3 +315,18 @@ test("a process goes on after an unknown outcome only where its order is not ask
   ];
   expect(findChecker("strong-session-serializable")?.check(seenLater).verdict).toBe("ok");
 });
+
+test("transactions of two micro-operations each are no independent objects, whatever they are called", async () => {
+  const line = (type: string, read: string) =>
+    `{:process 0, :type :${type}, :f :update, :value [[:append 1 1] [:r 1 ${read}]]}\n`;
+  const { operations } = await readOperations([line("invoke", "nil") + line("ok", "[1]")], { name: "text" });
+  expect(operations).toMatchObject([
+    {
+      key: undefined,
+      output: [
+        ["append", 1, 1],
+        ["r", 1, [1]],
+      ],
+    },
+  ]);
+});

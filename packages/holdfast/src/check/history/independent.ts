@@ -3,7 +3,7 @@
  * recognised when every operation has such a pair, and become keys.
  *
  * A compare-and-set has a pair of its own, `[old new]`, so there the second of the two must be a pair as well.
- * Transactions are vectors of micro-operations and never keyed.
+ * Transactions are vectors of micro-operations and never keyed, whatever they are called.
  */
 import type { Operation } from "./event.ts";
 
@@ -17,9 +17,13 @@ export function splitIndependent(operations: readonly Operation[]): readonly Ope
 }
 
 function isKeyed({ f, key, input, output, outcome }: Operation): boolean {
-  if (key !== undefined || f === "txn" || !isPair(input)) return false;
+  if (key !== undefined || f === "txn" || !isPair(input) || input.every(isMicro)) return false;
   if (outcome === "ok" && !isPair(output)) return false;
   return f !== "cas" || isPair(input[1]);
+}
+
+function isMicro(value: unknown): boolean {
+  return Array.isArray(value) && ["r", "w", "append"].includes(value[0]) && value.length >= 2;
 }
 
 function isPair(value: unknown): value is [unknown, unknown] {
