@@ -2,7 +2,9 @@
  * Availability of each operation: every part it waits for has to be up (in series), and a part is up while enough
  * of its copies are (in parallel). Failures are taken as independent, which flatters: shared causes are not in it.
  */
+import { missShare } from "../estimate/part-load.ts";
 import type { PartSize } from "../estimate/part-size.ts";
+import { formatValue } from "../format.ts";
 import { inSeries, kOfN, yearDays } from "../models/availability.ts";
 import type { Interval } from "../models/interval.ts";
 import type { ResolvedRequirements } from "../requirements/resolved.ts";
@@ -27,18 +29,21 @@ export interface OperationAvailability {
 }
 
 export function operationAvailabilities(
-  { operations, availability: objective, regions }: ResolvedRequirements,
+  requirements: ResolvedRequirements,
   sizes: ReadonlyMap<string, PartSize>,
   regionAvailability: Interval,
 ): readonly OperationAvailability[] {
+  const { operations, availability: objective, regions } = requirements;
   return operations.map((operation) => {
     const seen = new Map<string, PartAvailability>();
     for (const step of operation.path) {
       const size = sizes.get(step.part);
-      // What only a miss asks is needed all the same: a miss that fails is a call that fails.
-      if (!size || step.async || size.part.kind === "worker" || inProcess(size) || seen.has(step.part))
-        continue;
-      seen.set(step.part, partAvailability(size, step.does, step.level === "strong"));
+      if (!size || step.async || size.part.kind === "worker" || inProcess(size)) continue;
+      const all = partAvailability(size, step.does, step.level === "strong");
+      const found = step.onMissOf === undefined ? all : onMiss(all, missShare(requirements, step));
+      // Asked twice: up when the harder of the two can be done.
+      const before = seen.get(step.part);
+      if (!before || found.availability.mid < before.availability.mid) seen.set(step.part, found);
     }
     const region = {
       part: regions > 1 ? `${regions} regions` : "the region",
@@ -61,6 +66,20 @@ export function operationAvailabilities(
       met: availability.mid >= objective.mid,
     };
   });
+}
+
+/** Needed by the calls that a cache does not answer: a miss that fails is a call that fails, a hit is none. */
+function onMiss({ part, availability, how }: PartAvailability, share: Interval): PartAvailability {
+  const up = (missed: number, each: number) => 1 - missed * (1 - each);
+  return {
+    part,
+    availability: {
+      low: up(share.high, availability.low),
+      mid: up(share.mid, availability.mid),
+      high: up(share.low, availability.high),
+    },
+    how: `${how}, for ${formatValue(share.mid, "ratio")} of the calls`,
+  };
 }
 
 function inProcess({ part }: PartSize): boolean {

@@ -162,3 +162,43 @@ test("a database without a replica has none that goes on answering", () => {
     underPartition: "nothing can be read or written where its one copy cannot be reached",
   });
 });
+
+test("what a cache answers does not wait for the store behind it", () => {
+  const path = ["edge", "api", "hot", { part: "store", onMissOf: "hot" }];
+  const found = availability("read", {
+    operations: { read: { does: "read", ratePerSecond: 1, path, consistency: "eventual" } },
+    parts: {
+      ...base.parts,
+      store: { kind: "database", nodes: 1, replicas: 0 },
+      hot: { kind: "cache", nodes: 2 },
+    },
+    data: { texts: { in: "store", itemBytes: 100, items: 1_000, hitRatio: 0.9 } },
+  });
+  expect(found?.parts.find(({ part }) => part === "store")?.availability.mid).toBeCloseTo(
+    1 - 0.1 * 0.001,
+    12,
+  );
+});
+
+test("a part that is read and then written is up when it can be written", () => {
+  const path = ["edge", "api", { part: "store", does: "read", level: "eventual" }, "store"] as const;
+  const operations = { write: { does: "write", ratePerSecond: 1, path, idempotent: "by-key" } } as const;
+  const found = availability("write", { operations });
+  expect(found?.parts.find(({ part }) => part === "store")?.how).toBe(
+    "the primary, or a replica that took over",
+  );
+});
+
+test("keys on several shards are calls of several shards, and the slowest of them counts", () => {
+  const parts = { ...base.parts, store: { kind: "database", nodes: 4, replicas: 1 } } as const;
+  const read = (keys: number) =>
+    latency("read", {
+      parts,
+      operations: {
+        read: { does: "read", ratePerSecond: 1, path: ["edge", "api", { part: "store", keys }] },
+      },
+    });
+  expect(read(1)?.calls).toBe(3);
+  expect(read(50)?.calls).toBeCloseTo(6, 3);
+  expect(read(50)?.p99Ms?.mid).toBeGreaterThan(read(1)?.p99Ms?.mid ?? Number.NaN);
+});

@@ -8,7 +8,7 @@
  */
 
 import { missShare } from "../estimate/part-load.ts";
-import type { PartSize } from "../estimate/part-size.ts";
+import { type PartSize, shardsTouched } from "../estimate/part-size.ts";
 import { slowestOfExponential } from "../models/fork-join.ts";
 import { exactly, type Interval } from "../models/interval.ts";
 import { mmc } from "../models/mmc.ts";
@@ -102,7 +102,7 @@ function waitOf({ part, utilisation, count, load, replicas }: PartSize, cores: n
 
 function hopOf(
   step: ResolvedStep,
-  { part, facts }: PartSize,
+  { part, facts, count }: PartSize,
   wait: WaitOfPart,
   share: number,
   network: Interval,
@@ -110,7 +110,9 @@ function hopOf(
   const serviceMs = step.does === "read" ? facts.readMs : facts.writeMs;
   const inProcess = part.kind === "cache" && part.inCode;
   const hopMs = inProcess ? exactly(0) : network;
-  const shared = { part: part.name, calls: step.calls.mid * share, networkMs: hopMs.mid, serviceMs };
+  // Keys that lie on several shards are asked for at once, and the slowest answer counts.
+  const asked = step.order === "at-once" ? shardsTouched(step.keys.mid, count) : 1;
+  const shared = { part: part.name, calls: step.calls.mid * asked * share, networkMs: hopMs.mid, serviceMs };
   if ("notModelled" in wait) {
     return {
       ...shared,
@@ -124,7 +126,7 @@ function hopOf(
     if (!Number.isFinite(wait.mean[bound])) return { mean: Infinity, p99: Infinity };
     const mean = serviceMs[bound] + wait.mean[bound];
     const p99 = mean + apart(serviceMs[bound] * (p99OfExponential - 1), wait.p99[bound] - wait.mean[bound]);
-    return timesOf(step, step.calls[bound], { mean, p99 }, hopMs[bound], share);
+    return timesOf(step, step.calls[bound] * asked, { mean, p99 }, hopMs[bound], share);
   };
   const [low, mid, high] = bounds.map(figures) as [Times, Times, Times];
   return {
@@ -185,7 +187,7 @@ function deliveries(
     async: false,
     onMissOf: undefined,
     level: path[0]?.level ?? "session",
-    keys: fanOut.followers.mean,
+    keys: exactly(1),
     bytes: undefined,
   };
   return [hopOf(step, size, { mean: exactly(0), p99: exactly(0) }, 1, networkMs)];

@@ -46,3 +46,8 @@ export function saturation({ low, mid, high }: Interval): Interval | undefined {
 export function atLeastOne(value: Interval): Interval {
   return rising((one) => Math.max(1, Math.ceil(one - 1e-9)), value);
 }
+
+/** Shards that k keys fall on when every shard is as likely: s (1 − (1 − 1/s)^k). */
+export function shardsTouched(keys: number, shards: number): number {
+  return shards > 1 && keys !== 1 ? shards * (1 - (1 - 1 / shards) ** keys) : 1;
+}

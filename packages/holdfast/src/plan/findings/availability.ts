@@ -78,11 +78,15 @@ function oneRegion({ requirements, regionAvailability, volumes }: FindingContext
       evidence: [
         evidence("one region is down", down, "min/month"),
         evidence("budget of the objective", budget, "min/month"),
-        evidence(
-          "critical data in it",
-          dear.map(({ bytes }) => bytes.mid).reduce((a, b) => a + b, 0),
-          "B",
-        ),
+        ...(dear.length > 0
+          ? [
+              evidence(
+                "critical data in it",
+                dear.map(({ bytes }) => bytes.mid).reduce((a, b) => a + b, 0),
+                "B",
+              ),
+            ]
+          : []),
       ],
       remedy:
         down > budget / 2

@@ -1,7 +1,8 @@
 /** Findings about what is read, written and kept: freshness, repetition, several shards, backups. */
 
-import type { PartSize } from "../estimate/part-size.ts";
+import { type PartSize, shardsTouched } from "../estimate/part-size.ts";
 import { daySeconds } from "../estimate/rates.ts";
+import { formatValue } from "../format.ts";
 import type { ResolvedOperation, ResolvedStep } from "../requirements/resolved.ts";
 import type { FindingContext } from "./context.ts";
 import { type Evidence, evidence, type Finding, finding } from "./finding.ts";
@@ -33,14 +34,14 @@ function crossShards(context: FindingContext): Finding[] {
     const shards = Math.max(part.shards ?? 1, count);
     if (step.keys.high <= 1 || shards < 2 || (part.kind !== "database" && part.kind !== "search")) return [];
     // Shards that k keys fall on, when each of s is as likely: s (1 − (1 − 1/s)^k).
-    const touched = shards * (1 - (1 - 1 / shards) ** step.keys.mid);
+    const touched = shardsTouched(step.keys.mid, shards);
     const writes = step.does === "write";
     return [
       finding({
         kind: "cross-shard-operation",
         severity: writes ? "critical" : "warning",
         subject: `${operation.name}.${part.name}`,
-        title: `one ${operation.name} ${writes ? "writes" : "reads"} keys on ${touched.toFixed(1)} shards of ${part.name}${writes ? ", which no transaction spans" : ", and waits for the slowest"}`,
+        title: `one ${operation.name} ${writes ? "writes" : "reads"} keys on ${formatValue(touched, "count")} shards of ${part.name}${writes ? ", which no transaction spans" : ", and waits for the slowest"}`,
         evidence: [
           evidence("keys of a call", step.keys, "count"),
           evidence("shards", shards, "count"),

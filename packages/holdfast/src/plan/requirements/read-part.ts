@@ -68,7 +68,13 @@ export function readParts(
     );
   }
   for (const [name, part] of parts) {
-    if (part.from !== undefined && !parts.has(part.from)) {
+    const source = part.from === undefined ? undefined : parts.get(part.from);
+    if (source && !["topic", "queue", "external"].includes(source.kind)) {
+      findings.problems.push(
+        `parts.${name}.from names "${part.from}", a ${source.kind}: a worker consumes a topic or a queue`,
+      );
+    }
+    if (part.from !== undefined && !source) {
       findings.problems.push(
         `parts.${name}.from names "${part.from}", which does not exist; the parts are ${[...parts.keys()].join(", ")}`,
       );

@@ -248,3 +248,10 @@ test("an operation that touches nothing is refused", () => {
     "operations.read.path is empty: name the parts that it touches, or leave it out for the simplest path",
   ]);
 });
+
+test("a worker consumes a topic or a queue", () => {
+  const parts = { api: { kind: "service" }, deliver: { kind: "worker", from: "api" } };
+  expect(problemsOf({ ...one, parts })).toEqual([
+    'parts.deliver.from names "api", a service: a worker consumes a topic or a queue',
+  ]);
+});
