@@ -34,6 +34,7 @@ export interface CallFields {
 }
 
 const noSignals: readonly AbortSignal[] = [];
+const nothing = () => {};
 
 /**
  * Whoever makes a call ends it (`call.end()`, or `using call = new Call(…)`): that lets go of the timer and of
@@ -58,6 +59,10 @@ export class Call implements Disposable {
   /** What its maker and its ancestors' makers gave: any of them aborts this call. */
   readonly #given: readonly AbortSignal[];
   #controller: AbortController | undefined;
+  #overs: Set<() => void> | undefined;
+  /** Why it was aborted. */
+  #reason: HoldfastError | undefined;
+  #watching = false;
   #timer: Timer | undefined;
   #onGiven: ((event: Event) => void) | undefined;
   #ended = false;
@@ -140,13 +145,34 @@ export class Call implements Disposable {
    */
   get signal(): AbortSignal | undefined {
     if (this.#controller) return this.#controller.signal;
-    if (this.#deadlineAtMs === Infinity && this.#given.length === 0) return undefined;
+    if (!this.#canEnd()) return undefined;
     this.#controller = new AbortController();
-    const early = this.#given.find((signal) => signal.aborted);
-    if (early) this.#abort(callerGaveUp(early.reason));
-    else if (this.remainingMs() === 0) this.#abort(deadlineError(this));
-    else if (!this.#ended) this.#watch();
+    this.#watch();
+    if (this.#reason) this.#controller.abort(this.#reason);
     return this.#controller.signal;
+  }
+
+  /**
+   * Calls `run` once when `signal` would abort, at once when it would have: for hot paths, because it costs a
+   * fraction of a listener on a signal.
+   *
+   * @returns how to stop waiting
+   */
+  whenOver(run: () => void): () => void {
+    if (!this.#canEnd()) return nothing;
+    this.#watch();
+    if (this.#reason) {
+      run();
+      return nothing;
+    }
+    this.#overs ??= new Set();
+    const overs = this.#overs.add(run);
+    return () => overs.delete(run);
+  }
+
+  /** Why this call was aborted; `undefined` while it was not, or nobody waited for that. */
+  get overReason(): HoldfastError | undefined {
+    return this.#reason;
   }
 
   /**
@@ -184,7 +210,18 @@ export class Call implements Disposable {
     this.end();
   }
 
+  /** Whether anything can ever abort it. */
+  #canEnd(): boolean {
+    return this.#deadlineAtMs !== Infinity || this.#given.length > 0;
+  }
+
   #watch(): void {
+    if (this.#watching || this.#reason) return;
+    const early = this.#given.find((signal) => signal.aborted);
+    if (early) return this.#abort(callerGaveUp(early.reason));
+    if (this.remainingMs() === 0) return this.#abort(deadlineError(this));
+    if (this.#ended) return;
+    this.#watching = true;
     if (this.#given.length > 0) {
       const onGiven = (event: Event) => this.#abort(callerGaveUp((event.target as AbortSignal).reason));
       for (const signal of this.#given) signal.addEventListener("abort", onGiven, { once: true });
@@ -205,6 +242,10 @@ export class Call implements Disposable {
 
   #abort(reason: HoldfastError): void {
     this.end();
+    this.#reason = reason;
+    const overs = this.#overs;
+    this.#overs = undefined;
+    if (overs) for (const run of overs) run();
     this.#controller?.abort(reason);
   }
 }

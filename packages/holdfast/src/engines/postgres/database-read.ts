@@ -174,7 +174,7 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, session: PgSess
   }
   try {
     await lease.placed;
-    if (call && lease.trail) await noteRead(call.session, pool, session, lease.trail, before, nodes);
+    if (call && lease.trail) noteRead(call.session, pool, session, lease.trail, before, nodes);
     return { kind: "answered", value };
   } catch (error) {
     return { kind: "lost", error: error as HoldfastError };

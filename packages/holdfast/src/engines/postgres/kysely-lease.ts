@@ -20,9 +20,10 @@ import {
 } from "kysely";
 import { HoldfastError } from "../../call/index.ts";
 import type { AnyTables } from "../../parts/database/port.ts";
+import type { Trailer, TrailRow } from "./extended-query.ts";
 import type { QualifiedStatements } from "./kysely-qualify.ts";
 import type { StatementUse } from "./kysely-statement-use.ts";
-import { noSchema, type PgSession, type SqlResult, type Statement } from "./session.ts";
+import { noSchema, type PgSession, type SqlResult } from "./session.ts";
 
 export interface KyselyLease {
   /** For a read. */
@@ -35,8 +36,8 @@ export interface KyselyLease {
   readonly placed: Promise<unknown> | undefined;
   /** Whether a statement has told anything of what is stored: all but a plain INSERT do. */
   readonly hasRead: boolean;
-  /** Answer of the newest `trailer`. */
-  readonly trail: Promise<SqlResult<unknown>> | undefined;
+  /** What the newest `trailer` answered. */
+  readonly trail: TrailRow | undefined;
   /** From now on every use is refused with HOLDFAST_TX_ENDED. */
   end(): void;
 }
@@ -56,12 +57,12 @@ export interface Placing {
   readonly statements: QualifiedStatements;
 }
 
-/** @param trailer sent behind each statement in the same packet, for facts that have to be newer than its answer */
+/** @param trailer asked with each statement, for facts that have to be newer than its answer */
 export function leaseKysely(
   session: PgSession,
   uses: StatementUse,
   placing?: Placing,
-  trailer?: Statement,
+  trailer?: Trailer,
 ): KyselyLease {
   const connection = new LeasedConnection(session, uses, placing, trailer);
   const executor = new DefaultQueryExecutor(compiler, adapter, {
@@ -98,17 +99,17 @@ class LeasedConnection implements DatabaseConnection {
   hasRead = false;
   failure: HoldfastError | undefined;
   placed: Promise<unknown> | undefined;
-  trail: Promise<SqlResult<unknown>> | undefined;
+  trail: TrailRow | undefined;
   readonly #session: PgSession;
   readonly #uses: StatementUse;
   readonly #placing: Placing | undefined;
-  readonly #trailer: Statement | undefined;
+  readonly #trailer: Trailer | undefined;
 
   constructor(
     session: PgSession,
     uses: StatementUse,
     placing: Placing | undefined,
-    trailer: Statement | undefined,
+    trailer: Trailer | undefined,
   ) {
     this.#session = session;
     this.#uses = uses;
@@ -122,6 +123,7 @@ class LeasedConnection implements DatabaseConnection {
     if (raw) this.#inspect(query.sql);
     try {
       const answered = await this.#place<Row>(query);
+      this.trail = answered.trail ?? this.trail;
       if (answered.command !== "INSERT" || answered.rows.length > 0) this.hasRead = true;
       const result = queryResult(answered);
       if (raw && this.failure && toSavepoint.test(query.sql)) this.failure = undefined;
@@ -150,7 +152,7 @@ class LeasedConnection implements DatabaseConnection {
     if (qualified === undefined) return this.#sendAlongPath(query, placing);
     // The body of a function behind a view looks along the path: it may find nothing there, but never another shard.
     if (this.#session.schema !== placing.schema) this.#useSchema(noSchema);
-    return this.#send<Row>(query, qualified, true).catch(async (error) => {
+    return this.#send<Row>(query, qualified, placing.schema).catch(async (error) => {
       if (this.ended || !isNotFound(error)) throw error;
       const result = await this.#sendAlongPath<Row>(query, placing);
       placing.statements.needsPath(query);
@@ -163,11 +165,14 @@ class LeasedConnection implements DatabaseConnection {
     return this.#send(query, query.sql);
   }
 
-  #send<Row>(query: CompiledQuery, text: string, placed = false): Promise<SqlResult<Row>> {
-    const prepare = this.#uses.isRepeated(query.sql);
-    const answer = this.#session.send<Row>({ text, values: query.parameters, prepare, placed });
-    if (this.#trailer) this.trail = this.#session.push(this.#trailer);
-    return answer;
+  #send<Row>(query: CompiledQuery, text: string, schema?: string): Promise<SqlResult<Row>> {
+    return this.#session.send<Row>({
+      text,
+      values: query.parameters,
+      prepare: this.#uses.isRepeated(query.sql),
+      ...(schema === undefined ? {} : { placed: { schema, key: query.sql } }),
+      trailer: this.#trailer,
+    });
   }
 
   #useSchema(schema: string): void {

@@ -22,7 +22,7 @@ export function patienceOf(call: Call | undefined, clock: Clock): Patience {
 
 /** The call is over: its deadline passed, or its caller gave up. */
 export function overError(call: Call, outcome: "not-applied" | "unknown"): HoldfastError {
-  const reason: unknown = call.signal?.reason;
+  const reason: unknown = call.overReason ?? call.signal?.reason;
   // By the signal's word first: its timer may fire a fraction of a millisecond before the deadline.
   const late = reason instanceof HoldfastError && reason.code === "HOLDFAST_DEADLINE";
   if (late || call.remainingMs() === 0) return deadlineError(call, outcome);

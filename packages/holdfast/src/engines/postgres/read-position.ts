@@ -4,17 +4,18 @@
  */
 import type { LogPosition, NodeKnowledge, Session } from "../../call/index.ts";
 import type { ReadLevel } from "../../parts/database/index.ts";
+import type { Trailer, TrailRow } from "./extended-query.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import type { NodePool } from "./pool.ts";
 import { isKnownToHave, neededPositions } from "./routing.ts";
 import {
   askReplayed,
-  insertPosition,
-  insertPositionStatement,
-  replayPosition,
-  replayPositionStatement,
+  insertPositionOfTrail,
+  insertPositionTrailer,
+  replayPositionOfTrail,
+  replayPositionTrailer,
 } from "./routing-position.ts";
-import type { PgSession, SqlResult, Statement } from "./session.ts";
+import type { PgSession } from "./session.ts";
 import { promotedError, standbyError } from "./session-error.ts";
 import { cutToEnd, deposedError, isOfTimeline, reviewSession } from "./session-review.ts";
 import { covers, type Line } from "./timeline.ts";
@@ -100,8 +101,8 @@ export function hasReplayed(
  * What to ask behind each statement of a read that is remembered, so that the session knows what it has seen and
  * never sees less again. Of an only replica as well: after a crash it comes back with less than it had answered.
  */
-export function trailerFor({ role }: NodePool): Statement {
-  return role === "replica" ? replayPositionStatement : insertPositionStatement;
+export function trailerFor({ role }: NodePool): Trailer {
+  return role === "replica" ? replayPositionTrailer : insertPositionTrailer;
 }
 
 /**
@@ -109,22 +110,21 @@ export function trailerFor({ role }: NodePool): Statement {
  *
  * @param before what it knew when the read began
  */
-export async function noteRead(
+export function noteRead(
   known: Session,
   pool: NodePool,
   session: PgSession,
-  trail: Promise<SqlResult<unknown>>,
+  trail: TrailRow,
   before: NodeKnowledge | undefined,
   nodes: DatabaseNodes,
-): Promise<void> {
-  const { rows } = await trail;
+): void {
   if (pool.role === "primary") {
-    const end = insertPosition(session.facts, rows[0]);
+    const end = insertPositionOfTrail(session.facts, trail);
     if (before) cutToEnd(known, pool.node, before, end, nodes.tokenCounts);
     known.raise(pool.node, end, "read");
     return;
   }
-  const replayed = replayPosition(session.facts, rows[0]);
+  const replayed = replayPositionOfTrail(session.facts, trail);
   if (!replayed) throw promoted(pool, session);
   pool.replayed = replayed;
   known.raise(pool.node, replayed, "read");

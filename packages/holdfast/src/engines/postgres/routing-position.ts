@@ -5,6 +5,7 @@
  * means another history.
  */
 import type { LogPosition } from "../../call/index.ts";
+import type { Trailer, TrailRow } from "./extended-query.ts";
 import type { PgSession, ServerFacts, Statement } from "./session.ts";
 import { parseLsn } from "./timeline.ts";
 
@@ -27,6 +28,33 @@ export const replayPositionStatement: Statement = {
     (select received_tli from pg_stat_get_wal_receiver()) as timeline`,
   prepare: true,
 };
+
+/** The same questions behind a read, in its own message. */
+export const insertPositionTrailer: Trailer = {
+  name: "holdfast_inserted",
+  text: insertPositionStatement.text,
+};
+export const replayPositionTrailer: Trailer = {
+  name: "holdfast_replayed",
+  text: replayPositionStatement.text,
+};
+
+/** What a primary answered to `insertPositionTrailer`. */
+export function insertPositionOfTrail(facts: ServerFacts, [lsn]: TrailRow): LogPosition {
+  return insertPosition(facts, { lsn });
+}
+
+/** What a server that was a standby answered to `replayPositionTrailer`; `undefined` as with `replayPosition`. */
+export function replayPositionOfTrail(
+  facts: ServerFacts,
+  [lsn, standby, timeline]: TrailRow,
+): LogPosition | undefined {
+  return replayPosition(facts, {
+    lsn,
+    standby: standby === "t",
+    timeline: timeline === null ? null : Number(timeline),
+  });
+}
 
 interface ReplayRow {
   readonly lsn: string | null;

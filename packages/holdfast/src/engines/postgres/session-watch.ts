@@ -72,19 +72,16 @@ export function untilOver<T>(
   work: Promise<T>,
   onOver: () => HoldfastError,
 ): Promise<T> {
-  const signal = call?.signal;
-  if (!signal) return work;
+  if (!call) return work;
   return new Promise((resolve, reject) => {
-    const over = () => reject(onOver());
-    if (signal.aborted) over();
-    else signal.addEventListener("abort", over, { once: true });
+    const stop = call.whenOver(() => reject(onOver()));
     work.then(
       (value) => {
-        signal.removeEventListener("abort", over);
+        stop();
         resolve(value);
       },
       (error) => {
-        signal.removeEventListener("abort", over);
+        stop();
         reject(error);
       },
     );

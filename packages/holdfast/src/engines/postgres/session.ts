@@ -11,6 +11,14 @@ import pg from "pg";
 import type { HoldfastError } from "../../call/index.ts";
 import type { PostgresEndpoint } from "./config.ts";
 import {
+  ExtendedQuery,
+  type ExtendedResult,
+  type PreparedStatement,
+  rowTypes,
+  type Trailer,
+  type TrailRow,
+} from "./extended-query.ts";
+import {
   connectError,
   connectionLostError,
   endsSession,
@@ -23,8 +31,10 @@ export interface Statement {
   readonly values?: readonly unknown[];
   /** Always sent as a prepared statement, from its first use on: for statements that never vary. */
   readonly prepare?: boolean;
-  /** It names its schema itself: the search path means nothing to it. */
-  readonly placed?: boolean;
+  /** It names its schema itself: the search path means nothing to it. Schema and `key` stand for the text. */
+  readonly placed?: { readonly schema: string; readonly key: string };
+  /** To be answered behind it, in the same transaction: for facts that have to be newer than its answer. */
+  readonly trailer?: Trailer | undefined;
 }
 
 /** A statement that goes with COMMIT; prepared by the session once per schema. */
@@ -41,6 +51,8 @@ export interface SqlResult<Row> {
   readonly rowCount: number | null;
   /** First word of the command tag, such as `INSERT`. */
   readonly command: string;
+  /** The trailer's row, as the server wrote it. */
+  readonly trail?: TrailRow | undefined;
 }
 
 export interface Notice {
@@ -62,8 +74,11 @@ export interface SessionOptions {
   /** For messages, such as `links/node-1 primary`. */
   readonly where: string;
   readonly connectTimeoutMs: number;
+  /** Whether statements that come again are prepared. Default true. */
+  readonly prepare?: boolean;
 }
 
+const noValues: readonly unknown[] = [];
 /** The search path of a new session: unqualified names mean no shard. */
 export const noSchema = "";
 /** Prepared statements kept per session; beyond it one that was not used for long makes room. */
@@ -80,13 +95,6 @@ interface DriverSocket {
   readonly processID: number | null;
   readonly secretKey: number | null;
 }
-
-/** `date` has no time zone: it stays the string it is, where the driver would make it local midnight. */
-const dateOid = 1082;
-const types = {
-  getTypeParser: (oid: number, format?: "text" | "binary") =>
-    oid === dateOid ? (text: string) => text : pg.types.getTypeParser(oid, format as "text"),
-};
 
 const factsSql = `select pg_is_in_recovery() as standby,
   (select system_identifier::text from pg_control_system()) as system,
@@ -116,8 +124,12 @@ export class PgSession {
   #limitMs = 0;
   #uses = 0;
   #preparedMade = 0;
+  readonly #prepares: boolean;
   readonly #riders = new Set<string>();
-  readonly #prepared = new Map<string, { readonly name: string; readonly usedAt: number }>();
+  readonly #trailers = new Set<string>();
+  /** By what they stand for: schema, then text. */
+  readonly #prepared = new Map<string, Map<string, PreparedStatement>>();
+  #preparedCount = 0;
 
   /** @throws {HoldfastError} HOLDFAST_UNAVAILABLE or HOLDFAST_OVERLOADED, both not applied */
   static async connect(endpoint: PostgresEndpoint, options: SessionOptions): Promise<PgSession> {
@@ -137,6 +149,7 @@ export class PgSession {
   private constructor(endpoint: PostgresEndpoint, options: SessionOptions) {
     this.where = options.where;
     this.endpoint = endpoint;
+    this.#prepares = options.prepare ?? true;
     const { host, port, database, user, password } = endpoint;
     this.#client = new pg.Client({
       host,
@@ -144,7 +157,7 @@ export class PgSession {
       database,
       user,
       password,
-      types,
+      types: rowTypes,
       pipeline: true,
       keepAlive: true,
       application_name: options.applicationName,
@@ -231,24 +244,27 @@ export class PgSession {
    * transaction behind, and whoever gets the error may give the session back at once.
    */
   #query<Row>(statement: Statement): Promise<SqlResult<Row>> {
-    const { text, values, prepare, placed } = statement;
-    const name = prepare ? this.#nameOf(placed ? text : `${this.#schema ?? ""}\n${text}`) : undefined;
+    const { text, values, prepare } = statement;
     return new Promise((resolve, reject) => {
-      this.#client.query(
-        {
-          text,
-          ...(values ? { values: values as unknown[] } : {}),
-          ...(name ? { name } : {}),
-          // The extended protocol takes one command: "select 1; commit" is refused by the server.
-          ...(values ? { queryMode: "extended" } : {}),
-        },
-        (error: Error | null, result: unknown) => {
-          if (!error) resolve(result as SqlResult<Row>);
-          else if (isServerError(error) && !this.#ended) this.#onReady = () => reject(error);
-          else reject(error);
-        },
-      );
+      const answer = (error: Error | null, result: unknown) => {
+        if (!error) resolve(result as SqlResult<Row>);
+        else if (isServerError(error) && !this.#ended) this.#onReady = () => reject(error);
+        else reject(error);
+      };
+      // The extended protocol takes one command: "select 1; commit" is refused by the server.
+      if (values || prepare) this.#client.query(this.#extended(statement, answer));
+      else this.#client.query({ text }, answer);
     });
+  }
+
+  #extended(
+    { text, values, prepare, placed, trailer }: Statement,
+    answer: (error: Error | null, result: ExtendedResult) => void,
+  ): ExtendedQuery {
+    const schema = placed ? `${placed.schema}.` : (this.#schema ?? "");
+    const prepared = prepare && this.#prepares ? this.#preparedFor(schema, placed?.key ?? text) : undefined;
+    const request = { text, values: values ?? noValues, prepared, trailer, trailers: this.#trailers };
+    return new ExtendedQuery(request, answer);
   }
 
   /** The server is ready for the next statement, or will never be. */
@@ -401,41 +417,61 @@ export class PgSession {
   }
 
   /**
-   * The name of a prepared statement.
+   * The prepared statement for `text` in `schema`. One per schema, because a plan that was made for another schema is
+   * analysed anew, and fails where a type has another identity there.
    *
-   * @param key its text, behind the current schema unless it names its own. One per schema, because a plan that was
-   *   made for another schema is analysed anew, and fails where a type has another identity there
    * @returns `undefined` when it is better not prepared: there are as many as may be, and all are in use
    */
-  #nameOf(key: string): string | undefined {
+  #preparedFor(schema: string, text: string): PreparedStatement | undefined {
     const usedAt = ++this.#uses;
-    const known = this.#prepared.get(key);
+    let ofSchema = this.#prepared.get(schema);
+    const known = ofSchema?.get(text);
     if (known) {
-      // To the end of the map, which is in the order of last use.
-      this.#prepared.delete(key);
-      this.#prepared.set(key, { name: known.name, usedAt });
-      return known.name;
+      known.usedAt = usedAt;
+      return known;
     }
-    if (this.#prepared.size >= preparedMax) {
-      const [oldest] = this.#prepared.values();
+    if (this.#preparedCount >= preparedMax) {
+      const oldest = this.#oldestPrepared();
       // A working set that does not fit would only drive itself out, statement by statement.
-      if (oldest && usedAt - oldest.usedAt < 2 * preparedMax) return undefined;
-      this.#forgetOldest();
+      if (usedAt - oldest.statement.usedAt < 2 * preparedMax) return undefined;
+      this.#forget(oldest);
     }
-    const name = `h${++this.#preparedMade}`;
-    this.#prepared.set(key, { name, usedAt });
-    return name;
+    if (!ofSchema) {
+      ofSchema = new Map();
+      this.#prepared.set(schema, ofSchema);
+    }
+    const statement = { name: `h${++this.#preparedMade}`, usedAt, columns: undefined };
+    ofSchema.set(text, statement);
+    this.#preparedCount++;
+    return statement;
   }
 
-  #forgetOldest(): void {
-    const [oldest] = this.#prepared;
-    if (!oldest) return;
-    const [key, { name }] = oldest;
-    this.#prepared.delete(key);
-    // In a failed transaction the server refuses to; the plan then stays there until the session ends.
-    this.push({ text: `deallocate ${name}` });
-    delete this.#client.connection.parsedStatements[name];
+  /** Looked for only when one has to go: that is cheaper than an order kept at each use. */
+  #oldestPrepared(): KnownStatement {
+    let oldest: KnownStatement | undefined;
+    for (const [schema, ofSchema] of this.#prepared) {
+      for (const [text, statement] of ofSchema) {
+        if (!oldest || statement.usedAt < oldest.statement.usedAt) oldest = { schema, text, statement };
+      }
+    }
+    return oldest as KnownStatement;
   }
+
+  #forget({ schema, text, statement }: KnownStatement): void {
+    const ofSchema = this.#prepared.get(schema);
+    ofSchema?.delete(text);
+    if (ofSchema?.size === 0) this.#prepared.delete(schema);
+    this.#preparedCount--;
+    // In a failed transaction the server refuses to; the plan then stays there until the session ends.
+    this.push({ text: `deallocate ${statement.name}` });
+    delete this.#client.connection.parsedStatements[statement.name];
+  }
+}
+
+interface KnownStatement {
+  readonly schema: string;
+  readonly text: string;
+  readonly statement: PreparedStatement;
 }
 
 /** @see PostgreSQL protocol, "Canceling Requests in Progress": 16 bytes on a connection of their own */
