@@ -165,3 +165,30 @@ test("a timeout, an attempt or a key that is none is refused by name", () => {
   ];
   for (const [fields, name] of refusals) expect(() => new Call(clock, fields)).toThrow(name);
 });
+
+test("whoever waits for a call to be over is told once, at the deadline or at once when it has passed", () => {
+  const clock = manualClock();
+  const call = new Call(clock, { timeoutMs: 100 });
+  const told: string[] = [];
+  call.whenOver(() => told.push("waits"));
+  const stop = call.whenOver(() => told.push("stopped waiting"));
+  stop();
+  clock.advance(99);
+  expect(told).toEqual([]);
+  clock.advance(1);
+  expect(told).toEqual(["waits"]);
+  expect(call.overReason?.code).toBe("HOLDFAST_DEADLINE");
+  call.whenOver(() => told.push("late"));
+  expect(told).toEqual(["waits", "late"]);
+  // A signal that is asked for only now says the same.
+  expect(call.signal?.reason).toBe(call.overReason);
+
+  const giver = new AbortController();
+  using given = new Call(clock, { signal: giver.signal });
+  given.whenOver(() => told.push("given up"));
+  giver.abort();
+  expect(told.at(-1)).toBe("given up");
+  expect(given.overReason?.code).toBe("HOLDFAST_ABORTED");
+  new Call(clock).whenOver(() => told.push("never"))();
+  expect(told).not.toContain("never");
+});

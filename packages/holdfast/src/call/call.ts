@@ -218,8 +218,8 @@ export class Call implements Disposable {
   #watch(): void {
     if (this.#watching || this.#reason) return;
     const early = this.#given.find((signal) => signal.aborted);
-    if (early) return this.#abort(callerGaveUp(early.reason));
-    if (this.remainingMs() === 0) return this.#abort(deadlineError(this));
+    if (early) this.#abort(callerGaveUp(early.reason));
+    else if (this.remainingMs() === 0) this.#abort(deadlineError(this));
     if (this.#ended) return;
     this.#watching = true;
     if (this.#given.length > 0) {

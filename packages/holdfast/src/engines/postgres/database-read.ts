@@ -10,7 +10,7 @@ import { type Call, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { ResolvedRead } from "../../parts/database/index.ts";
 import type { AnyTables } from "../../parts/database/port.ts";
-import { isOwnAnswer, leaseKysely } from "./kysely-lease.ts";
+import { endedError, isOwnAnswer, leaseKysely } from "./kysely-lease.ts";
 import type { QualifiedStatements } from "./kysely-qualify.ts";
 import type { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
@@ -18,8 +18,10 @@ import type { NodePool } from "./pool.ts";
 import { overError, type Patience, patienceOf } from "./pool-lease.ts";
 import type { QuorumProof } from "./quorum-proof.ts";
 import { hasReplayed, isFit, noteRead, trailerFor } from "./read-position.ts";
+import { type HeldSession, holdSession } from "./read-session.ts";
 import { neededPositions, readRoute } from "./routing.ts";
-import { noSchema, type PgSession } from "./session.ts";
+import type { PgSession } from "./session.ts";
+import { goneBehindError } from "./session-error.ts";
 import { untilOver, watchSilence } from "./session-watch.ts";
 
 export interface ReadRequest<T> {
@@ -124,43 +126,52 @@ function waitForReplay<T>(
 
 async function ask<T>(request: ReadRequest<T>, pool: NodePool): Promise<Asked<T>> {
   const { patience } = request;
-  let session: PgSession;
+  let held: HeldSession;
   try {
-    session = await pool.lease(patience, noSchema);
+    held = await holdSession(pool, patience);
   } catch (error) {
     if (isServerGone(error)) return { kind: "lost", error };
     throw error;
   }
-  const silence = watchSilence(session, patience, request.clock, (reason) =>
-    session.cancelAndDestroy(reason),
-  );
+  const silence = watchSilence(held, patience, request.clock, (reason) => held.cut(reason));
   try {
-    return await untilOver(patience.call, query(request, pool, session), () => {
-      session.cancelAndDestroy();
+    return await untilOver(patience.call, query(request, pool, held), () => {
+      held.leave();
       return overError(patience.call as Call, "not-applied");
     });
   } finally {
     silence?.cancel();
-    pool.release(session);
+    held.release();
   }
 }
 
-async function query<T>(request: ReadRequest<T>, pool: NodePool, session: PgSession): Promise<Asked<T>> {
-  const { nodes, node, read, patience } = request;
+async function query<T>(request: ReadRequest<T>, pool: NodePool, held: HeldSession): Promise<Asked<T>> {
+  const { nodes, node, read, patience, clock } = request;
   const { call } = patience;
-  session.limitStatements(call?.remainingMs() ?? Number.POSITIVE_INFINITY);
+  const limit = (session: PgSession) =>
+    session.limitStatements(call?.remainingMs() ?? Number.POSITIVE_INFINITY);
   const remembers = call !== undefined && read.level !== "eventual";
+  const known = remembers ? call.session : undefined;
   try {
-    if (!(await isFit(pool, session, read.level, remembers ? call.session : undefined, nodes)))
-      return { kind: "behind" };
+    limit(held.session);
+    if (!(await isFit(pool, held.session, read.level, known, nodes))) return { kind: "behind" };
   } catch (error) {
     if (isServerGone(error)) return { kind: "lost", error };
     throw error;
   }
+  // Given up meanwhile: the session is others' now, and nobody waits for an answer.
+  if (held.released) throw endedError();
   const before = call?.session.get(node);
   const trailer = remembers && request.tracked ? trailerFor(pool) : undefined;
   const { schema, statements } = request;
-  const lease = leaseKysely(session, request.uses, { schema, statements }, trailer);
+  const own = async () => {
+    const session = await held.own();
+    // The server may be another one by now.
+    if (!(await isFit(pool, session, read.level, known, nodes))) throw goneBehindError(pool.where);
+    return session;
+  };
+  const lease = leaseKysely(held.session, request.uses, { schema, statements, clock, limit, own }, trailer);
+  held.onRelease = () => lease.end();
   let value: T;
   try {
     value = await request.run(lease.sql);
@@ -174,7 +185,7 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, session: PgSess
   }
   try {
     await lease.placed;
-    if (call && lease.trail) noteRead(call.session, pool, session, lease.trail, before, nodes);
+    if (call && lease.trail) noteRead(call.session, pool, held.session, lease.trail, before, nodes);
     return { kind: "answered", value };
   } catch (error) {
     return { kind: "lost", error: error as HoldfastError };

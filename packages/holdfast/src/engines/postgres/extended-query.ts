@@ -173,7 +173,10 @@ export class ExtendedQuery {
   }
 
   handleReadyForQuery(): void {
-    if (this.#failure) return this.handleError(this.#failure);
+    if (this.#failure) {
+      this.handleError(this.#failure);
+      return;
+    }
     const tag = this.#tag ?? "";
     const word = tag.indexOf(" ");
     const count = Number(tag.slice(tag.lastIndexOf(" ") + 1));

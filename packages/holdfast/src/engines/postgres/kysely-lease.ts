@@ -19,10 +19,11 @@ import {
   Transaction,
 } from "kysely";
 import { HoldfastError } from "../../call/index.ts";
+import type { Clock } from "../../clock/index.ts";
 import type { AnyTables } from "../../parts/database/port.ts";
 import type { Trailer, TrailRow } from "./extended-query.ts";
 import type { QualifiedStatements } from "./kysely-qualify.ts";
-import type { StatementUse } from "./kysely-statement-use.ts";
+import type { KnownUse, StatementUse } from "./kysely-statement-use.ts";
 import { noSchema, type PgSession, type SqlResult } from "./session.ts";
 
 export interface KyselyLease {
@@ -55,6 +56,11 @@ export function isOwnAnswer(error: unknown, failure: HoldfastError | undefined):
 export interface Placing {
   readonly schema: string;
   readonly statements: QualifiedStatements;
+  readonly clock: Clock;
+  /** Called before each statement, to limit how long the server works on it. */
+  limit(session: PgSession): void;
+  /** Called once, when a statement does not belong on a session that others use as well. */
+  own(): Promise<PgSession>;
 }
 
 /** @param trailer asked with each statement, for facts that have to be newer than its answer */
@@ -100,7 +106,10 @@ class LeasedConnection implements DatabaseConnection {
   failure: HoldfastError | undefined;
   placed: Promise<unknown> | undefined;
   trail: TrailRow | undefined;
-  readonly #session: PgSession;
+  #session: PgSession;
+  /** Whether others use the session as well. */
+  #shared: boolean;
+  #moving: Promise<PgSession> | undefined;
   readonly #uses: StatementUse;
   readonly #placing: Placing | undefined;
   readonly #trailer: Trailer | undefined;
@@ -112,6 +121,7 @@ class LeasedConnection implements DatabaseConnection {
     trailer: Trailer | undefined,
   ) {
     this.#session = session;
+    this.#shared = placing !== undefined;
     this.#uses = uses;
     this.#placing = placing;
     this.#trailer = trailer;
@@ -122,7 +132,7 @@ class LeasedConnection implements DatabaseConnection {
     const raw = query.query.kind === "RawNode";
     if (raw) this.#inspect(query.sql);
     try {
-      const answered = await this.#place<Row>(query);
+      const answered = await this.#place<Row>(query, this.#uses.use(query.sql));
       this.trail = answered.trail ?? this.trail;
       if (answered.command !== "INSERT" || answered.rows.length > 0) this.hasRead = true;
       const result = queryResult(answered);
@@ -145,31 +155,65 @@ class LeasedConnection implements DatabaseConnection {
   }
 
   /** Sends the statement so that it means its own shard, with as little as that takes. */
-  #place<Row>(query: CompiledQuery): Promise<SqlResult<Row>> {
+  async #place<Row>(query: CompiledQuery, use: KnownUse | undefined): Promise<SqlResult<Row>> {
     const placing = this.#placing;
-    if (!placing) return this.#send(query, query.sql);
+    if (!placing) return this.#send(query, query.sql, use);
     const qualified = placing.statements.textFor(query, placing.schema);
-    if (qualified === undefined) return this.#sendAlongPath(query, placing);
+    if (this.#shared && (this.#moving || !use?.quick || qualified === undefined))
+      await this.#moveToOwn(placing);
+    placing.limit(this.#session);
+    if (qualified === undefined) return this.#sendAlongPath(query, use, placing);
     // The body of a function behind a view looks along the path: it may find nothing there, but never another shard.
-    if (this.#session.schema !== placing.schema) this.#useSchema(noSchema);
-    return this.#send<Row>(query, qualified, placing.schema).catch(async (error) => {
-      if (this.ended || !isNotFound(error)) throw error;
-      const result = await this.#sendAlongPath<Row>(query, placing);
+    if (this.#session.schema !== (this.#shared ? noSchema : placing.schema)) this.#useSchema(noSchema);
+    try {
+      return await this.#timed<Row>(query, placing, this.#send(query, qualified, use, placing.schema));
+    } catch (error) {
+      if (this.ended || !isNotFound(error as HoldfastError)) throw error;
+      if (this.#shared) await this.#moveToOwn(placing);
+      placing.limit(this.#session);
+      const result = await this.#sendAlongPath<Row>(query, use, placing);
       placing.statements.needsPath(query);
       return result;
-    });
+    }
   }
 
-  #sendAlongPath<Row>(query: CompiledQuery, { schema }: Placing): Promise<SqlResult<Row>> {
+  async #moveToOwn(placing: Placing): Promise<void> {
+    this.#moving ??= placing.own();
+    this.#session = await this.#moving;
+    this.#shared = false;
+    if (this.ended) throw endedError();
+  }
+
+  #sendAlongPath<Row>(
+    query: CompiledQuery,
+    use: KnownUse | undefined,
+    { schema }: Placing,
+  ): Promise<SqlResult<Row>> {
     this.#useSchema(schema);
-    return this.#send(query, query.sql);
+    return this.#send(query, query.sql, use);
   }
 
-  #send<Row>(query: CompiledQuery, text: string, schema?: string): Promise<SqlResult<Row>> {
+  async #timed<Row>(
+    { sql }: CompiledQuery,
+    { clock }: Placing,
+    answer: Promise<SqlResult<Row>>,
+  ): Promise<SqlResult<Row>> {
+    const sentMs = clock.monotonicMs();
+    const result = await answer;
+    this.#uses.answered(sql, clock.monotonicMs() - sentMs);
+    return result;
+  }
+
+  #send<Row>(
+    query: CompiledQuery,
+    text: string,
+    use: KnownUse | undefined,
+    schema?: string,
+  ): Promise<SqlResult<Row>> {
     return this.#session.send<Row>({
       text,
       values: query.parameters,
-      prepare: this.#uses.isRepeated(query.sql),
+      prepare: use !== undefined,
       ...(schema === undefined ? {} : { placed: { schema, key: query.sql } }),
       trailer: this.#trailer,
     });
@@ -209,7 +253,7 @@ function queryResult<Row>(result: SqlResult<Row>): QueryResult<Row> {
   return { rows };
 }
 
-function endedError(): HoldfastError {
+export function endedError(): HoldfastError {
   return new HoldfastError(
     "HOLDFAST_TX_ENDED",
     "This `sql` or `tx` belongs to a read or write that has ended. Await every query inside the function that got it.",

@@ -10,6 +10,7 @@ import type { Clock, Timer } from "../../clock/index.ts";
 import type { PostgresEndpoint } from "./config.ts";
 import { noConnectionError, overError, type Patience, patienceOf } from "./pool-lease.ts";
 import { PgSession } from "./session.ts";
+import { SharedSessions } from "./shared-sessions.ts";
 
 export interface PoolOptions {
   readonly node: string;
@@ -46,6 +47,8 @@ export class NodePool {
   /** For messages: database, node and role. */
   readonly where: string;
   readonly endpoint: PostgresEndpoint;
+  /** Sessions that readers share. */
+  readonly shared: SharedSessions = new SharedSessions(this);
   /** A position that this standby is known to have reached. Forgotten when its server goes away. */
   replayed: LogPosition | undefined;
   readonly #clock: Clock;
@@ -74,6 +77,11 @@ export class NodePool {
   /** Whether the last connect failed a moment ago: ask another server first if there is one. */
   get avoided(): boolean {
     return this.#idle.length === 0 && this.#clock.monotonicMs() < this.#avoidUntilMs;
+  }
+
+  /** Whether an operation waits for a session of its own. */
+  get crowded(): boolean {
+    return this.#waiters.size > 0;
   }
 
   /** Sessions in use, free, being opened, and operations waiting. */

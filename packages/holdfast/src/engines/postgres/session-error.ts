@@ -145,6 +145,14 @@ export function promotedError(where: string): HoldfastError {
   );
 }
 
+/** A second connection of one read has met a server that is behind the first's. */
+export function goneBehindError(where: string): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_UNAVAILABLE",
+    `${where}: another server answers there than a moment ago, and it is behind. Another one is asked.`,
+  );
+}
+
 /** A connection could not be opened, so nothing was sent. */
 export function connectError(error: unknown, where: string): HoldfastError {
   if (error instanceof HoldfastError) return error;

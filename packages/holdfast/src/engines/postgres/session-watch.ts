@@ -27,7 +27,7 @@ const lookMs = 10_000;
  * @returns to be cancelled when the operation has ended; `undefined` when its call's deadline bounds it anyway
  */
 export function watchSilence(
-  session: PgSession,
+  session: Pick<PgSession, "inFlight" | "bytesHeard" | "where">,
   { call }: Patience,
   clock: Clock,
   cut: (reason: HoldfastError) => void,

@@ -187,6 +187,11 @@ export class PgSession {
     return !this.#ended && !this.#tainted && this.#inFlight === 0 && this.transactionStatus === "I";
   }
 
+  /** Whether it can be sent statements. */
+  get sound(): boolean {
+    return !this.#ended && !this.#tainted;
+  }
+
   /** Statements that were sent and not answered yet. */
   get inFlight(): number {
     return this.#inFlight;
