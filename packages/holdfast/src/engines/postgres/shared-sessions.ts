@@ -6,12 +6,19 @@
  * so a slow one holds up those behind it: only a few share, and only statements that were quick the last time. One
  * that turns out slow is on a session of its own from then on.
  */
-import type { NodePool } from "./pool.ts";
 import type { Patience } from "./pool-lease.ts";
 import type { PgSession } from "./session.ts";
 
 /** Most readers of one session: further ones spread over the server's other processes. */
 const readersMax = 4;
+
+/** A pool, as far as it is used. */
+interface Lender {
+  /** Whether an operation waits for a session of its own. */
+  readonly crowded: boolean;
+  lease(patience: Patience, schema: string): Promise<PgSession> | PgSession;
+  release(session: PgSession): void;
+}
 
 export interface SharedSession {
   readonly session: PgSession;
@@ -21,14 +28,14 @@ export interface SharedSession {
 }
 
 export class SharedSessions {
-  readonly #pool: NodePool;
+  readonly #pool: Lender;
   readonly #open = new Set<SharedSession>();
 
-  constructor(pool: NodePool) {
+  constructor(pool: Lender) {
     this.#pool = pool;
   }
 
-  /** To be given back. @throws as `NodePool.lease` says */
+  /** To be given back. @throws as the pool's `lease` says */
   async take(patience: Patience, schema: string): Promise<SharedSession> {
     // Whoever waits for a session of their own comes first.
     const joined = this.#pool.crowded ? undefined : this.#fullest();
