@@ -2,11 +2,12 @@
  * How a write proves afterwards that it happened, and whether it had happened before: by a marker, by an
  * idempotency key, by a consumer's guard row, or not at all.
  */
+import type { HoldfastError } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { EffectGuard, WriteOptions } from "../../parts/database/port.ts";
 import { claimGuard } from "./commit-guard.ts";
 import { flushed } from "./log-transaction.ts";
-import { drawMarker, markerRider, settleMarker } from "./marker.ts";
+import { drawMarker, type Marker, markerRider, settleMarker } from "./marker.ts";
 import { checkKey, claimKey, rememberKey, resultJson } from "./marker-key.ts";
 import type { NodePool } from "./pool.ts";
 import type { Patience } from "./pool-lease.ts";
@@ -26,7 +27,9 @@ export interface CommitProof<T> {
   /** Sends what goes ahead of COMMIT, in the same packet. @returns what the write answers */
   close(session: PgSession, value: T): T;
   /** Goes with COMMIT, in the same message. */
-  readonly rider?: Rider;
+  readonly rider?: Rider | undefined;
+  /** Why what `close` sent was refused, and COMMIT with it. */
+  readonly failure?: HoldfastError | undefined;
   /**
    * Whether the transaction has committed, asked on another session after a COMMIT without an answer; `undefined`
    * when this proof cannot say. `again` says that running the write again finds out by itself.
@@ -47,17 +50,24 @@ export function writeProofs<T>(shard: number, options: WriteOptions, clock: Cloc
 }
 
 function markerProof<T>(shard: number, clock: Clock): CommitProof<T> {
-  const marker = drawMarker(clock);
+  let marker: Marker | undefined;
   return {
     eager: true,
     begin: async (session, schema) => {
-      await session.begin(schema, marker.lock);
+      marker = drawMarker(clock, session);
+      await session.begin(schema);
       return undefined;
     },
     close: (_, value) => value,
-    rider: markerRider(marker, shard),
-    settle: (pool, patience) => settleMarker(pool, marker, patience, clock),
+    get rider() {
+      return marker && markerRider(marker, shard);
+    },
+    settle: (pool, patience) => settleBegun(pool, marker, patience, clock),
   };
+}
+
+async function settleBegun(pool: NodePool, marker: Marker | undefined, patience: Patience, clock: Clock) {
+  return marker ? settleMarker(pool, marker, patience, clock) : false;
 }
 
 function keyProof<T>(
@@ -66,13 +76,15 @@ function keyProof<T>(
   fingerprint: string | undefined,
   clock: Clock,
 ): CommitProof<T> {
-  const marker = drawMarker(clock);
+  let marker: Marker | undefined;
+  let failure: HoldfastError | undefined;
   const request = { shard, key, fingerprint };
   return {
     eager: false,
     begin: async (session, schema) => {
+      marker = drawMarker(clock, session);
       const begun = session.begin(schema);
-      const claimed = claimKey(session, marker, request);
+      const claimed = claimKey(session, request);
       claimed.catch(() => {});
       await begun;
       const remembered = await claimed;
@@ -80,11 +92,16 @@ function keyProof<T>(
     },
     close: (session, value) => {
       const json = resultJson(value);
-      rememberKey(session, marker, request, json);
+      rememberKey(session, marker as Marker, request, json).catch((error: HoldfastError) => {
+        failure = error;
+      });
       // The first answer takes the same way as every later one, so that they cannot differ.
       return (json === undefined ? undefined : JSON.parse(json)) as T;
     },
-    settle: (pool, patience) => settleMarker(pool, marker, patience, clock),
+    get failure() {
+      return failure;
+    },
+    settle: (pool, patience) => settleBegun(pool, marker, patience, clock),
   };
 }
 
@@ -112,7 +129,7 @@ export function guardProofs(guard: EffectGuard): ProofMaker<boolean> {
   return () => ({
     eager: false,
     begin: async (session, schema) => {
-      const begun = session.begin(schema, undefined, flushed);
+      const begun = session.begin(schema, flushed);
       const claimed = claimGuard(session, guard);
       claimed.catch(() => {});
       await begun;

@@ -5,7 +5,7 @@
  * the first one's row and answers from it. The unique index says the same within a day's partition.
  */
 import { HoldfastError } from "../../call/index.ts";
-import type { Marker } from "./marker.ts";
+import { type Marker, markerTable } from "./marker.ts";
 import type { PgSession } from "./session.ts";
 
 /** Largest result that is kept, as JSON, in bytes. */
@@ -37,14 +37,10 @@ export function checkKey(key: string): void {
  *
  * @throws {HoldfastError} HOLDFAST_IDEMPOTENCY_MISMATCH when the key came with another fingerprint
  */
-export async function claimKey(
-  session: PgSession,
-  marker: Marker,
-  request: KeyedRequest,
-): Promise<Remembered | undefined> {
+export async function claimKey(session: PgSession, request: KeyedRequest): Promise<Remembered | undefined> {
   const locked = session.push({
-    text: "select pg_advisory_xact_lock(hashtextextended($1, $2)), pg_advisory_xact_lock($3)",
-    values: [request.key, request.shard, marker.lock],
+    text: "select pg_advisory_xact_lock(hashtextextended($1, $2))",
+    values: [request.key, request.shard],
     prepare: true,
   });
   const found = session.push({
@@ -96,15 +92,15 @@ export function resultJson(value: unknown): string | undefined {
   return json;
 }
 
-/** Sends the row that remembers the write; it commits with it. */
+/** Sends the row that remembers the write; it commits with it. @returns its answer, which COMMIT's depends on */
 export function rememberKey(
   session: PgSession,
   marker: Marker,
   request: KeyedRequest,
   json: string | undefined,
-): void {
-  session.push({
-    text: "insert into holdfast.marker (id, shard, idempotency_key, fingerprint, result) values ($1, $2, $3, $4, $5)",
+): Promise<unknown> {
+  return session.push({
+    text: `insert into ${markerTable(marker.slot)} (id, shard, idempotency_key, fingerprint, result) values ($1, $2, $3, $4, $5)`,
     values: [marker.id, request.shard, request.key, request.fingerprint ?? null, json ?? null],
     prepare: true,
   });

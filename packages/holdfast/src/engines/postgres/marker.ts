@@ -1,9 +1,14 @@
 /**
  * The commit marker: a row that commits with a transaction and says that it did.
  *
- * A transaction takes the advisory lock of its id when it begins, and inserts a row with that id when it commits.
- * When its COMMIT gets no answer, anybody can take the lock on the current primary, which waits until the old backend has ended, and
- * look for the row: there, it was applied; not there, it was not and never will be.
+ * A transaction inserts a row with its id when it commits. When its COMMIT gets no answer, anybody can insert a
+ * tombstone with that id on the current primary. That waits for a transaction that is about to commit; then either
+ * the row is there, and it was applied, or the tombstone is, and it was not and never will be: its own row would
+ * violate the primary key.
+ *
+ * The row goes straight into the partition of the server's day, because finding it through the parent costs more
+ * than the row. The partition refuses a row of another day, so a wrong guess of the server's clock is no more than an
+ * attempt that did not commit.
  */
 
 import { HoldfastError } from "../../call/index.ts";
@@ -18,11 +23,16 @@ import { askWithin, untilOver } from "./session-watch.ts";
 export interface Marker {
   /** UUID of one attempt; begins with the wall time, so that rows are inserted in order. */
   readonly id: string;
-  /** Key of its advisory lock, a signed 64-bit integer in decimal. */
-  readonly lock: string;
+  /** Partition that the row is in: the server's day modulo three. */
+  readonly slot: number;
 }
 
-export function drawMarker(clock: Clock): Marker {
+const dayMs = 86_400_000;
+const slots = 3;
+/** Stands for the shard in a tombstone. */
+const noShard = -1;
+
+export function drawMarker(clock: Clock, session: PgSession): Marker {
   const bytes = Buffer.from(clock.random.bytes(16));
   bytes.writeUIntBE(clock.wallMs(), 0, 6);
   // UUID version 7, variant 10 (RFC 9562): the rest is random.
@@ -30,20 +40,25 @@ export function drawMarker(clock: Clock): Marker {
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
   const hex = bytes.toString("hex");
   const id = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-  return { id, lock: bytes.readBigInt64BE(8).toString() };
+  const serverMs = session.facts.wallMs + clock.monotonicMs() - session.connectedAtMs;
+  return { id, slot: Math.floor(serverMs / dayMs) % slots };
 }
 
-/** The row, as it goes with COMMIT. The lock is taken with BEGIN. */
-export function markerRider(marker: Marker, shard: number): Rider {
+/** The row, as it goes with COMMIT. */
+export function markerRider({ id, slot }: Marker, shard: number): Rider {
   return {
-    name: "holdfast_mark",
-    text: "insert into holdfast.marker (id, shard) values ($1::uuid, $2::int)",
-    values: `'${marker.id}', ${shard}`,
+    name: `holdfast_mark_${slot}`,
+    text: `insert into ${markerTable(slot)} (id, shard) values ($1::uuid, $2::int)`,
+    values: `'${id}', ${shard}`,
   };
 }
 
+export function markerTable(slot: number): string {
+  return `holdfast.marker_${slot}`;
+}
+
 /**
- * Whether the transaction with this marker has committed; waits until it has ended.
+ * Whether the transaction with this marker has committed; when it has not, it never will.
  *
  * @throws {HoldfastError} when the primary cannot be asked, or patience ends first
  */
@@ -62,16 +77,25 @@ export function settleMarker(
   }, patience);
 }
 
-async function askMarker(session: PgSession, marker: Marker): Promise<boolean> {
-  session.push({ text: "begin" });
-  session.push({ text: `select pg_advisory_xact_lock(${marker.lock})` });
-  // A statement of its own, with a snapshot taken after the lock.
+async function askMarker(session: PgSession, { id, slot }: Marker): Promise<boolean> {
+  session.push({ text: "begin read write" });
+  // No standby has to have the tombstone: a primary that never saw it never saw the transaction either.
+  session.push({ text: "set local synchronous_commit to local" });
   const { rowCount } = await session.send({
-    text: "select from holdfast.marker where slot in (0, 1, 2) and id = $1",
-    values: [marker.id],
+    text: `insert into ${markerTable(slot)} (slot, id, shard) values ($1, $2, $3) on conflict do nothing`,
+    values: [slot, id, noShard],
+  });
+  if (rowCount === 1) {
+    await session.send({ text: "commit" });
+    return false;
+  }
+  // A statement of its own, whose snapshot is later than the end of what was waited for.
+  const { rows } = await session.send<{ shard: number }>({
+    text: `select shard from ${markerTable(slot)} where slot = $1 and id = $2`,
+    values: [slot, id],
   });
   await session.send({ text: "rollback" });
-  return rowCount === 1;
+  return rows[0] !== undefined && rows[0].shard !== noShard;
 }
 
 /**

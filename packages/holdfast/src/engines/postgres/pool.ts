@@ -254,6 +254,7 @@ export class NodePool {
         connectTimeoutMs: this.#options.connectTimeoutMs ?? poolDefaults.connectTimeoutMs,
       });
       this.#connecting--;
+      session.connectedAtMs = this.#clock.monotonicMs();
       this.#avoidUntilMs = Number.NEGATIVE_INFINITY;
       session.onEnd = () => this.#forget(session);
       if (this.#closing) void this.#part(session);

@@ -69,12 +69,22 @@ function isStorageGone(error: ServerError): boolean {
   return error.code === "58030" || (error.code === "58P01" && /^_?md/.test(error.routine ?? ""));
 }
 
+/** A marker's partition is of one day of the server's, and this process took it for another: around midnight. */
+function isOfAnotherDay({ code, schema, table }: ServerError): boolean {
+  return code === "23514" && schema === "holdfast" && table?.startsWith("marker_") === true;
+}
+
+/** What the session knows (its prepared statements, its server's clock) does not hold any more. */
+export function outdatesSession(error: ServerError): boolean {
+  return error.code === "0A000" || error.code === "26000" || isOfAnotherDay(error);
+}
+
 function codeOf(error: ServerError): ErrorCode {
   // Insufficient resources: connections, memory, disk. It may pass, but not by trying harder.
   if (error.code.startsWith("53")) return "HOLDFAST_OVERLOADED";
   // Before COMMIT an ended session means a rolled back transaction: certainly not applied.
   if (endsSession(error) || isStorageGone(error)) return "HOLDFAST_UNAVAILABLE";
-  if (error.code.startsWith("40") || error.code === "55P03" || isStalePlan(error))
+  if (error.code.startsWith("40") || error.code === "55P03" || isStalePlan(error) || isOfAnotherDay(error))
     return "HOLDFAST_SQL_RETRY";
   if (error.code.startsWith("23")) return "HOLDFAST_SQL_CONFLICT";
   return "HOLDFAST_SQL_ERROR";

@@ -23,6 +23,7 @@ import {
   connectionLostError,
   endsSession,
   isServerError,
+  outdatesSession,
   statementError,
 } from "./session-error.ts";
 
@@ -67,6 +68,8 @@ export interface ServerFacts {
   readonly system: string;
   readonly timeline: number;
   readonly walSegmentBytes: bigint;
+  /** Its wall clock then, in milliseconds since 1970. */
+  readonly wallMs: number;
 }
 
 export interface SessionOptions {
@@ -103,11 +106,14 @@ const factsSql = `select pg_is_in_recovery() as standby,
       (select min_recovery_end_timeline from pg_control_recovery()),
       (select received_tli from pg_stat_wal_receiver))
     else ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int end as timeline,
-  pg_size_bytes(current_setting('wal_segment_size'))::text as segment`;
+  pg_size_bytes(current_setting('wal_segment_size'))::text as segment,
+  (extract(epoch from clock_timestamp()) * 1000)::float8 as wall`;
 
 export class PgSession {
   readonly where: string;
   readonly endpoint: PostgresEndpoint;
+  /** When it was connected, on the monotonic scale of whoever did. */
+  connectedAtMs = 0;
   /** Called once, when the session ends for whatever reason. */
   onEnd: (() => void) | undefined;
   /** Called for each NOTICE and WARNING while set. */
@@ -228,9 +234,7 @@ export class PgSession {
     try {
       return await this.#query<Row>(statement);
     } catch (error) {
-      if (isServerError(error) && (endsSession(error) || error.code === "0A000" || error.code === "26000")) {
-        this.taint();
-      }
+      if (isServerError(error) && (endsSession(error) || outdatesSession(error))) this.taint();
       throw statementError(error, this.where);
     } finally {
       this.#inFlight--;
@@ -304,18 +308,16 @@ export class PgSession {
   }
 
   /**
-   * Begins a read-write transaction in `schema`, and takes the advisory lock `lock`, in one message: each message
-   * more costs the server a packet and this process a wake-up.
+   * Begins a read-write transaction in `schema`, in one message: each message more costs the server a packet and this
+   * process a wake-up.
    *
-   * @param lock key of the lock, a signed 64-bit integer in decimal
    * @param settings further SQL of the framework's own, such as `set local …`
    * @returns the answer, to be awaited before COMMIT is sent; after a failure or a rollback, `forgetSchema`
    */
-  begin(schema: string, lock?: string, settings?: string): Promise<unknown> {
+  begin(schema: string, settings?: string): Promise<unknown> {
     let text = "begin read write";
     if (this.#schema !== schema) text = `set search_path to ${pg.escapeIdentifier(schema)}, public; ${text}`;
     this.#schema = schema;
-    if (lock !== undefined) text += `; select pg_advisory_xact_lock(${lock})`;
     if (settings !== undefined) text += `; ${settings}`;
     return this.push({ text });
   }
@@ -398,6 +400,7 @@ export class PgSession {
       system: string;
       timeline: number;
       segment: string;
+      wall: number;
     }>(factsSql);
     const row = rows[0];
     if (!row) throw new Error("the server said nothing about itself");
@@ -406,6 +409,7 @@ export class PgSession {
       system: row.system,
       timeline: row.timeline,
       walSegmentBytes: BigInt(row.segment),
+      wallMs: row.wall,
     };
   }
 
