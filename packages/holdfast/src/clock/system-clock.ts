@@ -13,27 +13,40 @@ const hostTimers: HostTimers = {
   clear: (handle) => clearTimeout(handle as NodeJS.Timeout | undefined),
 };
 
-// Asking the system for 4 bytes costs as much as asking for 4096, so they are drawn ahead. A word is wiped when
-// it is handed out: what was drawn cannot be read here later.
-const drawn = new Uint32Array(1024);
+// Asking the system for 4 bytes costs as much as asking for 4096, so they are drawn ahead. What is handed out is
+// wiped: what was drawn cannot be read here later.
+const drawn = Buffer.alloc(4096);
 let used = drawn.length;
 
-function uint32(): number {
-  if (used === drawn.length) {
+/** @returns where `length` fresh bytes begin in `drawn` */
+function draw(length: number): number {
+  if (used + length > drawn.length) {
     randomFillSync(drawn);
     used = 0;
   }
-  const word = drawn[used] as number;
-  drawn[used++] = 0;
+  const at = used;
+  used += length;
+  return at;
+}
+
+function uint32(): number {
+  const at = draw(4);
+  const word = drawn.readUInt32LE(at);
+  drawn.fill(0, at, at + 4);
   return word;
 }
 
+function bytes(length: number): Uint8Array<ArrayBuffer> {
+  const taken = new Uint8Array(length);
+  if (length > drawn.length / 8) return randomFillSync(taken);
+  const at = draw(length);
+  taken.set(drawn.subarray(at, at + length));
+  drawn.fill(0, at, at + length);
+  return taken;
+}
+
 /** Cryptographic, except for `next`, which is for jitter and dice. */
-export const systemRandom: Random = {
-  next: () => Math.random(),
-  uint32,
-  bytes: (length) => randomFillSync(new Uint8Array(length)),
-};
+export const systemRandom: Random = { next: () => Math.random(), uint32, bytes };
 
 export const systemClock: Clock = {
   wallMs: () => Date.now(),

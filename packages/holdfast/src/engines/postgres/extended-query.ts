@@ -11,9 +11,17 @@
  *
  * @see PostgreSQL protocol, "Extended Query"
  */
-import pg from "pg";
 import utils from "pg/lib/utils.js";
 import { serialize } from "pg-protocol";
+import {
+  type Columns,
+  columnsOf,
+  commandOf,
+  noColumns,
+  parseRow,
+  type RowDescription,
+  takenForDriversOwn,
+} from "./query-answer.ts";
 
 /** What a session knows of a statement that it prepared. */
 export interface PreparedStatement {
@@ -39,17 +47,6 @@ export interface ExtendedResult {
 
 export type TrailRow = readonly (string | null)[];
 
-interface Columns {
-  readonly names: readonly string[];
-  readonly parsers: readonly ((text: string) => unknown)[];
-  /** Copied for each row, so that a column called `__proto__` is a column. */
-  readonly empty: Record<string, unknown>;
-}
-
-interface RowDescription {
-  readonly fields: readonly { readonly name: string; readonly dataTypeID: number }[];
-}
-
 /** The driver's connection, as far as it is used. */
 interface Connection {
   readonly parsedStatements: Record<string, string | undefined>;
@@ -71,14 +68,6 @@ export interface ExtendedRequest {
 const executeAndSync = Buffer.concat([serialize.execute(), serialize.sync()]);
 const describe = serialize.describe({ type: "P" });
 const execute = serialize.execute();
-
-/** `date` has no time zone: it stays the string it is, where the driver would make it local midnight. */
-const dateOid = 1082;
-
-export const rowTypes = {
-  getTypeParser: (oid: number, format?: "text" | "binary") =>
-    oid === dateOid ? (text: string) => text : pg.types.getTypeParser(oid, format as "text"),
-};
 
 /** Implements what `pg.Client` asks of a query. */
 export class ExtendedQuery {
@@ -135,14 +124,7 @@ export class ExtendedQuery {
   }
 
   handleRowDescription({ fields }: RowDescription): void {
-    const names = fields.map((field) => field.name);
-    const empty = Object.create(null) as Record<string, unknown>;
-    for (const name of names) empty[name] = null;
-    this.#describe({
-      names,
-      parsers: fields.map(({ dataTypeID }) => rowTypes.getTypeParser(dataTypeID, "text")),
-      empty: { ...empty },
-    });
+    this.#describe(columnsOf(fields));
   }
 
   handleDataRow({ fields }: { readonly fields: TrailRow }): void {
@@ -177,15 +159,7 @@ export class ExtendedQuery {
       this.handleError(this.#failure);
       return;
     }
-    const tag = this.#tag ?? "";
-    const word = tag.indexOf(" ");
-    const count = Number(tag.slice(tag.lastIndexOf(" ") + 1));
-    this.callback(null, {
-      rows: this.#rows,
-      rowCount: word === -1 || Number.isNaN(count) ? null : count,
-      command: word === -1 ? tag : tag.slice(0, word),
-      trail: this.#trail,
-    });
+    this.callback(null, { rows: this.#rows, ...commandOf(this.#tag ?? ""), trail: this.#trail });
   }
 
   handlePortalSuspended(): void {} // never: all rows are asked for
@@ -203,20 +177,6 @@ export class ExtendedQuery {
   }
 }
 
-// A pipelining driver takes its own queries only, because one that keeps a portal open would get its neighbours'
-// rows. This one keeps none: everything it asks for ends with its Sync. The driver's constructor, which copies its
-// argument field by field, is what it does without.
-Object.setPrototypeOf(ExtendedQuery.prototype, pg.Query.prototype);
+takenForDriversOwn(ExtendedQuery);
 
-const noColumns: Columns = { names: [], parsers: [], empty: {} };
 const noResult: ExtendedResult = { rows: [], rowCount: null, command: "", trail: undefined };
-
-function parseRow({ names, parsers, empty }: Columns, fields: TrailRow): Record<string, unknown> {
-  const row = { ...empty };
-  for (let i = 0; i < fields.length; i++) {
-    const text = fields[i];
-    if (text !== null && text !== undefined)
-      row[names[i] as string] = (parsers[i] as (text: string) => unknown)(text);
-  }
-  return row;
-}

@@ -14,10 +14,10 @@ import {
   ExtendedQuery,
   type ExtendedResult,
   type PreparedStatement,
-  rowTypes,
   type Trailer,
   type TrailRow,
 } from "./extended-query.ts";
+import { rowTypes } from "./query-answer.ts";
 import {
   connectError,
   connectionLostError,
@@ -26,6 +26,7 @@ import {
   outdatesSession,
   statementError,
 } from "./session-error.ts";
+import { SimpleQuery } from "./simple-query.ts";
 
 export interface Statement {
   readonly text: string;
@@ -262,7 +263,7 @@ export class PgSession {
       };
       // The extended protocol takes one command: "select 1; commit" is refused by the server.
       if (values || prepare) this.#client.query(this.#extended(statement, answer));
-      else this.#client.query({ text }, answer);
+      else this.#client.query(new SimpleQuery(text, answer));
     });
   }
 
