@@ -1,16 +1,22 @@
 /**
  * A transaction that inserts one row, and a read of one row by its key: through the handle of a database part
- * (32 shards, routing, commit marker, a call with a deadline), and by hand on a `pg` pool with named statements and
- * one table. Same server, same rows, checked afterwards.
+ * (32 shards, routing, commit marker, a call with a deadline), and on one table with `pg` by hand, postgres.js, Kysely
+ * and Drizzle, each the way its documentation calls fastest (named or prepared statements). Same server, same rows,
+ * checked afterwards.
  */
 
+import { eq, sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/node-postgres";
+import { integer, pgTable, text } from "drizzle-orm/pg-core";
 import { inWorld, World } from "holdfast";
 import { Call, inCall } from "holdfast/call";
 import { randomInt, seededRandom, systemClock } from "holdfast/clock";
 import { database } from "holdfast/database";
 import { migrateDatabase, openDatabaseNodes, postgresDatabase } from "holdfast/postgres";
 import { startTestPostgres } from "holdfast/testkit";
+import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
+import postgresJs from "postgres";
 import type { Bench, Figure } from "./bench.ts";
 import { nanosecondsEach, perSecond } from "./side-by-side.ts";
 
@@ -24,9 +30,15 @@ const links = database<Tables>("links", {
   shards: { count: 32 },
 });
 
+const linkTable = pgTable("link", {
+  code: text("code").primaryKey(),
+  url: text("url").notNull(),
+  visits: integer("visits").notNull(),
+});
+
 const bench: Bench = {
   name: "database",
-  title: "write and read one row through a database part, beside pg by hand",
+  title: "write and read one row through a database part, beside pg, postgres.js, Kysely and Drizzle",
   async run(size, seed) {
     await using postgres = await startTestPostgres({
       shards: 32,
@@ -41,6 +53,14 @@ const bench: Bench = {
     });
     const endpoint = postgres.config.nodes[0]?.primary;
     const pool = new pg.Pool({ ...endpoint, max: poolSize });
+    const js = postgresJs({ ...endpoint, max: poolSize, onnotice: () => {} });
+    const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+    const drizzled = drizzle(pool);
+    const drizzleSelect = drizzled
+      .select()
+      .from(linkTable)
+      .where(eq(linkTable.code, sql.placeholder("code")))
+      .prepare("drizzle-select");
     try {
       await migrateDatabase(links, nodes);
       await pool.query(
@@ -51,7 +71,7 @@ const bench: Bench = {
 
       const operations = size === "smoke" ? 64 : 4_000;
       const rounds = size === "smoke" ? 1 : 5;
-      const codes = { ours: [] as string[], bare: [] as string[], byHand: [] as string[] };
+      const codes = { ours: [] as string[], bare: [] as string[], peers: [] as string[] };
       const draw = (into: string[]) => {
         const code = Buffer.from(random.bytes(9)).toString("base64url");
         into.push(code);
@@ -83,11 +103,22 @@ const bench: Bench = {
           client.release();
         }
       };
-      const read = (code: string) =>
+      const writeJs = (code: string) =>
+        js.begin((tx) => tx`insert into link ${tx({ code, url, visits: 0 })}`);
+      const writeKysely = (code: string) =>
+        kysely
+          .transaction()
+          .execute((tx) => tx.insertInto("link").values({ code, url, visits: 0 }).execute());
+      const writeDrizzle = (code: string) =>
+        drizzled.transaction((tx) => tx.insert(linkTable).values({ code, url, visits: 0 }));
+
+      const read = (code: string, level: "session" | "eventual") =>
         asCall(() =>
           links
             .at(code)
-            .read((sql) => sql.selectFrom("link").selectAll().where("code", "=", code).executeTakeFirst()),
+            .read(level, (sql) =>
+              sql.selectFrom("link").selectAll().where("code", "=", code).executeTakeFirst(),
+            ),
         );
       const readByHand = async (code: string) => {
         const { rows } = await pool.query({
@@ -97,6 +128,11 @@ const bench: Bench = {
         });
         return rows[0] as Tables["link"] | undefined;
       };
+      const readJs = async (code: string) =>
+        (await js<Tables["link"][]>`select * from link where code = ${code}`)[0];
+      const readKysely = (code: string) =>
+        kysely.selectFrom("link").selectAll().where("code", "=", code).executeTakeFirst();
+      const readDrizzle = async (code: string) => (await drizzleSelect.execute({ code }))[0];
 
       const expectUrl = async (reading: Promise<Tables["link"] | undefined>) => {
         const row = await reading;
@@ -113,7 +149,10 @@ const bench: Bench = {
             {
               ours: many(() => write(draw(codes.ours), true)),
               bare: many(() => write(draw(codes.bare), false)),
-              byHand: many(() => writeByHand(draw(codes.byHand))),
+              byHand: many(() => writeByHand(draw(codes.peers))),
+              js: many(() => writeJs(draw(codes.peers))),
+              kysely: many(() => writeKysely(draw(codes.peers))),
+              drizzle: many(() => writeDrizzle(draw(codes.peers))),
             },
           ),
         );
@@ -121,28 +160,37 @@ const bench: Bench = {
           nanosecondsEach(
             { rounds, operations: count },
             {
-              ours: many(() => expectUrl(read(any(codes.ours)))),
-              byHand: many(() => expectUrl(readByHand(any(codes.byHand)))),
+              session: many(() => expectUrl(read(any(codes.ours), "session"))),
+              eventual: many(() => expectUrl(read(any(codes.ours), "eventual"))),
+              byHand: many(() => expectUrl(readByHand(any(codes.peers)))),
+              js: many(() => expectUrl(readJs(any(codes.peers)))),
+              kysely: many(() => expectUrl(readKysely(any(codes.peers)))),
+              drizzle: many(() => expectUrl(readDrizzle(any(codes.peers)))),
             },
           ),
         );
-        const figure = (name: string, ns: number, peer?: string) =>
+        const figure = (name: string, ns: number, of?: string) =>
           figures.push({
             name: `${name}, ${inFlight} in flight`,
             unit: "ops/s",
             value: perSecond(ns),
             better: "higher",
-            ...(peer ? { peer: `${peer}, ${inFlight} in flight` } : {}),
+            ...(of ? { peer: `${of}, ${inFlight} in flight` } : {}),
           });
+        // A second figure of the same work, so that the peers can be compared with each.
         figure("write", writes.ours);
-        figure("pg by hand: begin, insert, commit", writes.byHand, "write");
+        for (const [peer, ns] of peersOf(writes)) figure(`${peer}: begin, insert, commit`, ns, "write");
         figure("write without marker", writes.bare);
-        figure("read", reads.ours);
-        figure("pg by hand: select", reads.byHand, "read");
+        figure("pg by hand again: begin, insert, commit", writes.byHand, "write without marker");
+        figure("read", reads.session);
+        for (const [peer, ns] of peersOf(reads)) figure(`${peer}: select`, ns, "read");
+        figure("read at level eventual", reads.eventual, "read");
+        figure("pg by hand again: select", reads.byHand, "read at level eventual");
       }
       const checked = await inWorld(world, () => check(pool, codes));
       return { figures, checked };
     } finally {
+      await js.end();
       await pool.end();
       await nodes.close();
     }
@@ -150,6 +198,12 @@ const bench: Bench = {
 };
 
 export default bench;
+
+const peerNames = { byHand: "pg by hand", js: "postgres.js", kysely: "Kysely", drizzle: "Drizzle" } as const;
+
+function peersOf(ns: Readonly<Record<keyof typeof peerNames, number>>): [string, number][] {
+  return Object.entries(peerNames).map(([key, name]) => [name, ns[key as keyof typeof peerNames]]);
+}
 
 /** Runs `one` `count` times, `inFlight` of them at a time. */
 async function concurrently(inFlight: number, count: number, one: () => Promise<unknown>): Promise<void> {
@@ -163,7 +217,7 @@ async function concurrently(inFlight: number, count: number, one: () => Promise<
 /** Every code that was written is there, once, on the shard of its key; and nothing else. */
 async function check(
   pool: pg.Pool,
-  codes: { readonly ours: string[]; readonly bare: string[]; readonly byHand: string[] },
+  codes: { readonly ours: string[]; readonly bare: string[]; readonly peers: string[] },
 ): Promise<string> {
   const written = [...codes.ours, ...codes.bare];
   const byShard = await Promise.all(
@@ -180,8 +234,8 @@ async function check(
   if (found.length !== written.length || new Set(found).size !== new Set([...found, ...written]).size)
     throw new Error(`wrote ${written.length} rows, found ${found.length}`);
   const { rows } = await pool.query<{ n: number }>("select count(*)::int as n from public.link");
-  if (rows[0]?.n !== codes.byHand.length) throw new Error("pg by hand lost rows");
+  if (rows[0]?.n !== codes.peers.length) throw new Error("a peer lost rows");
   const markers = await pool.query<{ n: number }>("select count(*)::int as n from holdfast.marker");
   if (markers.rows[0]?.n !== codes.ours.length) throw new Error("a write has no marker, or more than one");
-  return `${found.length} rows on ${byShard.length} shards, ${markers.rows[0].n} markers, ${rows[0].n} rows by hand; every read answered its row`;
+  return `${found.length} rows on ${byShard.length} shards, ${markers.rows[0].n} markers, ${rows[0].n} rows of the peers; every read answered its row`;
 }
