@@ -9,6 +9,10 @@ import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
 import type { ShardStrategy } from "../../placement/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
+import { type EverywhereOptions, everywhere, type Page } from "./everywhere/everywhere.ts";
+import type { Select } from "./everywhere/page-query.ts";
+import type { ScatterDatabase } from "./everywhere/scatter.ts";
+import { type Totals, type TotalsOptions, totals } from "./everywhere/totals.ts";
 import type {
   AnyTables,
   Assignment,
@@ -106,12 +110,37 @@ export interface Database<Tables> extends Bindable<DatabasePort> {
    */
   between(from: KeyPart | null, to: KeyPart | null): readonly Shard<Tables>[];
   /**
+   * A page of the rows of all shards in one order, each shard asked on its own, without a common snapshot. `select`
+   * gives back a select, built and not executed; each shard runs it over its own rows.
+   *
+   * @throws {HoldfastError} HOLDFAST_INPUT_INVALID, and nothing was sent; HOLDFAST_UNROUTABLE for what shards cannot
+   *   answer by themselves (aggregates, distinct, limit …)
+   */
+  everywhere<Row, Column extends string>(
+    options: EverywhereOptions<Column>,
+    select: (sql: Kysely<Tables>) => Select<Row> & HasColumns<Row, Column>,
+  ): Promise<Page<Row>>;
+  /**
+   * Aggregates over all shards, added up here: `select` gives back a select of count, sum, min, max, bool_and and
+   * bool_or, with or without GROUP BY.
+   *
+   * @throws {HoldfastError} HOLDFAST_UNROUTABLE for what does not add up (avg, distinct, having …)
+   */
+  totals<Row>(options: TotalsOptions, select: (sql: Kysely<Tables>) => Select<Row>): Promise<Totals<Row>>;
+  /**
    * Puts a key on a shard, for ever. For `by: "directory"`. Idempotent; a composite key is assigned by its first part.
    *
    * @throws {HoldfastError} HOLDFAST_INPUT_INVALID; HOLDFAST_KEY_ASSIGNED when it is elsewhere than asked
    */
   assign(key: ShardKey, options?: AssignOptions): Promise<Assignment>;
 }
+
+/** Nothing further of a select whose rows have the columns that are ordered by, as far as the compiler knows them. */
+type HasColumns<Row, Column extends string> = [Column] extends [keyof Row]
+  ? unknown
+  : string extends Column
+    ? unknown
+    : { readonly "orderBy names a column that the select does not have": Exclude<Column, keyof Row> };
 
 /** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
 export function database<Tables>(name: string, options: DatabaseOptions = {}): Database<Tables> {
@@ -128,12 +157,33 @@ export function database<Tables>(name: string, options: DatabaseOptions = {}): D
     },
     shards: () => Array.from({ length: boundPort(handle).shardCount }, (_, index) => shard(handle, index)),
     between: (from, to) => shardsBetween(name, resolved, from, to).map((index) => shard(handle, index)),
-    assign: (key, how = {}) =>
-      currentWorld(handle).seam.operation("database", name, "assign", currentCall(), async () =>
-        boundPort(handle).assign(key, how),
-      ),
+    everywhere: <Row>(how: EverywhereOptions, select: (sql: Kysely<Tables>) => Select<Row>) =>
+      reported(handle, "everywhere", () => everywhere<Row>(scatterDatabase(handle), how, select)),
+    totals: <Row>(how: TotalsOptions, select: (sql: Kysely<Tables>) => Select<Row>) =>
+      reported(handle, "totals", () => totals<Row>(scatterDatabase(handle), how, select)),
+    assign: (key, how = {}) => reported(handle, "assign", async () => boundPort(handle).assign(key, how)),
   };
   return handle;
+}
+
+async function reported<T>(handle: AnyDatabase, operation: string, run: () => Promise<T>): Promise<T> {
+  return currentWorld(handle).seam.operation("database", handle.name, operation, currentCall(), run);
+}
+
+/** All of its shards, for those who ask many. */
+function scatterDatabase(handle: AnyDatabase): ScatterDatabase {
+  const port = boundPort(handle);
+  return {
+    name: handle.name,
+    engine: port,
+    clock: currentWorld(handle).clock,
+    shardCount: port.shardCount,
+    nodeOf: (index) => port.nodeOf(index),
+    read: (index, { level, lagMsMax, waitMs }, run) => {
+      const how = { level, lagMsMax, waitMs };
+      return shard(handle, index).read(definedOf(how), run);
+    },
+  };
 }
 
 function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
@@ -214,7 +264,9 @@ function resolveDatabaseOptions(name: string, options: DatabaseOptions): Resolve
 }
 
 /** Without what is there and undefined: that means the default. */
-function definedOf(options: ReadOptions): ReadOptions {
+function definedOf(
+  options: { readonly [name in keyof ReadOptions]: ReadOptions[name] | undefined },
+): ReadOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 

@@ -7,6 +7,10 @@ export {
   type ResolvedDatabaseOptions,
   type Shard,
 } from "./declare.ts";
+export type { EverywhereOptions, Page } from "./everywhere/everywhere.ts";
+export type { OrderBy } from "./everywhere/order-by.ts";
+export type { ScatterOptions, ShardFailure } from "./everywhere/scatter.ts";
+export type { Totals, TotalsOptions } from "./everywhere/totals.ts";
 export type {
   Assignment,
   AssignOptions,
