@@ -296,6 +296,110 @@ test("with the directory's home away, keys that were met work and others are not
   }
 });
 
+test("route runs where the key says: reads as reads, writes as writes, several keys wherever they are", async () => {
+  const { handle, world } = await open(
+    { by: "hash", count: 4, keys: { owner: "name", thing: "owner" } },
+    tables,
+  );
+  await inWorld(world, async () => {
+    const names = ["ada", "grace", "alan", "edsger", "barbara"];
+    for (const name of names) {
+      const { affected, shards } = await handle.route((db) => db.insertInto("owner").values({ name }));
+      expect([affected, shards]).toEqual([1, [handle.at(name).index]]);
+      await handle.route((db) => db.insertInto("thing").values({ owner: name, number: name.length }));
+    }
+    const joined = await handle.route("strong", (db) =>
+      db
+        .selectFrom("owner")
+        .innerJoin("thing", "thing.owner", "owner.name")
+        .select(["owner.name", "thing.number"])
+        .where("owner.name", "in", [...names, "nobody"]),
+    );
+    expect(joined.rows.map(({ name }) => name).sort()).toEqual([...names].sort());
+    expect(joined.shards.length).toBeGreaterThan(1);
+    const counted = handle.route((db) =>
+      db
+        .selectFrom("thing")
+        .select(({ fn }) => fn.countAll().as("n"))
+        .where("owner", "in", names),
+    );
+    await expect(counted).rejects.toMatchObject({
+      code: "HOLDFAST_UNROUTABLE",
+      outcome: "not-applied",
+      permanent: true,
+    });
+    const changed = { idempotencyKey: "once" };
+    for (const _ of [1, 2]) {
+      const again = await handle.route(changed, (db) =>
+        db
+          .updateTable("thing")
+          .set((eb) => ({ number: eb("number", "+", 1) }))
+          .where("owner", "=", "ada")
+          .returning("number"),
+      );
+      expect(again).toMatchObject({ rows: [{ number: 4 }], affected: 1 });
+    }
+    const both = handle.route((db) => db.deleteFrom("thing").where("owner", "in", names));
+    await expect(both).rejects.toThrow(/on shards .*write for each key by itself/);
+    await expect(
+      handle.route({ level: "eventual" }, (db) => db.deleteFrom("thing").where("owner", "=", "ada")),
+    ).rejects.toThrow(/level is for reads/);
+    await expect(
+      handle.route({ idempotencyKey: "x" }, (db) =>
+        db.selectFrom("owner").selectAll().where("name", "=", "ada"),
+      ),
+    ).rejects.toThrow(/idempotencyKey is for writes/);
+    await expect(handle.route((db) => db.selectFrom("owner").selectAll())).rejects.toMatchObject({
+      code: "HOLDFAST_UNROUTABLE",
+      data: { table: "owner", column: "name" },
+    });
+    await expect(handle.route(() => sql`select 1` as never)).rejects.toThrow(/raw SQL is not looked into/);
+    await expect(
+      handle.route((db) =>
+        db
+          .selectFrom("owner")
+          .selectAll()
+          .where("name", "=", null as never),
+      ),
+    ).rejects.toMatchObject({ code: "HOLDFAST_INPUT_INVALID" });
+    const evil = "x'; drop table owner; --";
+    expect((await handle.route((db) => db.insertInto("owner").values({ name: evil }))).affected).toBe(1);
+    expect((await handle.route((db) => db.deleteFrom("owner").where("name", "=", evil))).affected).toBe(1);
+  });
+});
+
+test("route looks keys of a directory up, and by the first part where that decides", async () => {
+  const directory = await open(
+    { by: "directory", groups: { eu: 2, us: 2 }, keys: { owner: "name", thing: "owner" } },
+    tables,
+  );
+  await inWorld(directory.world, async () => {
+    const { handle } = directory;
+    const { shard } = await handle.assign("ada", { group: "us" });
+    const { shards } = await handle.route((db) => db.insertInto("owner").values({ name: "ada" }));
+    expect(shards).toEqual([shard]);
+    await expect(
+      handle.route((db) => db.selectFrom("owner").selectAll().where("name", "=", "nobody")),
+    ).rejects.toMatchObject({ code: "HOLDFAST_KEY_UNASSIGNED" });
+  });
+  const tenants = await open(
+    { by: "hash", count: 4, keyParts: 1, keys: { thing: ["owner", "number"] } },
+    "create table thing (owner text, number int, primary key (owner, number), check (holds_key(owner, number)));",
+  );
+  await inWorld(tenants.world, async () => {
+    const { handle } = tenants;
+    for (const number of [1, 2, 3])
+      await handle.route((db) => db.insertInto("thing").values({ owner: "t", number }));
+    const { rows, shards } = await handle.route((db) =>
+      db
+        .selectFrom("thing")
+        .select(({ fn }) => fn.countAll().as("n"))
+        .where("owner", "=", "t"),
+    );
+    expect([rows, shards]).toEqual([[{ n: "3" }], [handle.at("t").index]]);
+  });
+});
+
 test("a declaration that places rows in another way than they were is refused before anything is done", async () => {
   const { nodes, folder: own } = await open({ by: "hash", count: 4 }, tables);
   const options = { migrations: pathToFileURL(`${own}/`), replicas: 0 };

@@ -9,6 +9,7 @@ import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
 import type { ShardStrategy } from "../../placement/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
+import type { Buildable } from "./compile-only.ts";
 import { type EverywhereOptions, everywhere, type Page } from "./everywhere/everywhere.ts";
 import type { Select } from "./everywhere/page-query.ts";
 import type { ScatterDatabase } from "./everywhere/scatter.ts";
@@ -35,6 +36,7 @@ import {
   type ResolvedReplication,
   resolveReplication,
 } from "./replication-options.ts";
+import { type RouteDatabase, type Routed, type RouteOptions, route } from "./route/route.ts";
 import { shardsBetween } from "./shard-between.ts";
 import { keyPartsOf } from "./shard-key.ts";
 import { resolveShards, type ShardOptions, shardDefaults } from "./shard-options.ts";
@@ -110,6 +112,18 @@ export interface Database<Tables> extends Bindable<DatabasePort> {
    */
   between(from: KeyPart | null, to: KeyPart | null): readonly Shard<Tables>[];
   /**
+   * Runs a query on the shard of the keys that it names, as `shards.keys` says which columns those are: a select as a
+   * read at the level asked, anything else as a write. `query` gives back the query, built and not executed.
+   *
+   * @throws {HoldfastError} HOLDFAST_UNROUTABLE with table, column and reason when the query does not say where its
+   *   rows are, and nothing was sent
+   */
+  route<Row>(query: (sql: Kysely<Tables>) => Buildable<Row>): Promise<Routed<Row>>;
+  route<Row>(
+    how: ReadLevel | RouteOptions,
+    query: (sql: Kysely<Tables>) => Buildable<Row>,
+  ): Promise<Routed<Row>>;
+  /**
    * A page of the rows of all shards in one order, each shard asked on its own, without a common snapshot. `select`
    * gives back a select, built and not executed; each shard runs it over its own rows.
    *
@@ -157,6 +171,15 @@ export function database<Tables>(name: string, options: DatabaseOptions = {}): D
     },
     shards: () => Array.from({ length: boundPort(handle).shardCount }, (_, index) => shard(handle, index)),
     between: (from, to) => shardsBetween(name, resolved, from, to).map((index) => shard(handle, index)),
+    route: async <Row>(
+      first: ReadLevel | RouteOptions | ((sql: Kysely<Tables>) => Buildable<Row>),
+      second?: (sql: Kysely<Tables>) => Buildable<Row>,
+    ) => {
+      const [given, query] = typeof first === "function" ? [{}, first] : [first, second];
+      if (!query) throw new TypeError("route needs a function that builds a query");
+      const how: RouteOptions = typeof given === "string" ? { level: given } : given;
+      return reported(handle, "route", () => route<Row>(routeDatabase(handle), how, query));
+    },
     everywhere: <Row>(how: EverywhereOptions, select: (sql: Kysely<Tables>) => Select<Row>) =>
       reported(handle, "everywhere", () => everywhere<Row>(scatterDatabase(handle), how, select)),
     totals: <Row>(how: TotalsOptions, select: (sql: Kysely<Tables>) => Select<Row>) =>
@@ -183,6 +206,18 @@ function scatterDatabase(handle: AnyDatabase): ScatterDatabase {
       const how = { level, lagMsMax, waitMs };
       return shard(handle, index).read(definedOf(how), run);
     },
+  };
+}
+
+function routeDatabase(handle: AnyDatabase): RouteDatabase {
+  const { strategy, keys } = handle.options;
+  return {
+    ...scatterDatabase(handle),
+    strategy,
+    keys,
+    locate: (key) => handle.at(key).locate(),
+    write: (index, run, { idempotencyKey, fingerprint, marker }) =>
+      shard(handle, index).write(run, definedOf({ idempotencyKey, fingerprint, marker })),
   };
 }
 
@@ -264,10 +299,10 @@ function resolveDatabaseOptions(name: string, options: DatabaseOptions): Resolve
 }
 
 /** Without what is there and undefined: that means the default. */
-function definedOf(
-  options: { readonly [name in keyof ReadOptions]: ReadOptions[name] | undefined },
-): ReadOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+function definedOf<Options extends object>(
+  options: Options,
+): { [Name in keyof Options]?: Exclude<Options[Name], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
 }
 
 function isWholeIn(value: number, min: number, max: number): boolean {

@@ -22,6 +22,7 @@ export type {
 } from "./port.ts";
 export type { ReadLevel, ReadOptions, ResolvedRead } from "./read-options.ts";
 export type { ReplicationOptions, ResolvedReplication } from "./replication-options.ts";
+export type { Routed, RouteOptions } from "./route/route.ts";
 export {
   type DirectoryShards,
   type HashShards,

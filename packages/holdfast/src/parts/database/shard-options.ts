@@ -208,8 +208,7 @@ function resolveKeys(
     if (new Set(columns).size !== columns.length) problems.push(`${field} names a column twice`);
     return [table, columns as readonly string[]] as const;
   });
-  // No prototype: a table may have any name.
-  return Object.assign(Object.create(null), Object.fromEntries(resolved));
+  return Object.fromEntries(resolved);
 }
 
 /** @returns what is wrong with text that Postgres is to compare, without its field */
