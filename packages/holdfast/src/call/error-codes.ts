@@ -188,6 +188,22 @@ export const errorCodes = {
     permanent: true,
     summary: "A failover lost what this session had written, read or heard of; this call was not begun.",
   },
+  HOLDFAST_UNROUTABLE: {
+    outcome: "not-applied",
+    permanent: true,
+    summary:
+      "A query does not say which shard it belongs to; the table, the column and the reason are named.",
+  },
+  HOLDFAST_KEY_UNASSIGNED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A key is not in the directory of a database, so that it has no shard.",
+  },
+  HOLDFAST_KEY_ASSIGNED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A key was to be assigned to a shard, and is on another one for ever.",
+  },
   HOLDFAST_IDEMPOTENCY_MISMATCH: {
     outcome: "not-applied",
     permanent: true,

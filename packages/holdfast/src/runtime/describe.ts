@@ -3,8 +3,9 @@
  * part's module has what it must, and sends this. A module that hangs, exits or throws while it is loaded can
  * therefore not take the supervisor with it.
  */
-import type { ResolvedReplication } from "../parts/database/index.ts";
+import { type ResolvedReplication, shardOptionsOf } from "../parts/database/index.ts";
 import { database as declareDatabase, type System } from "../parts/index.ts";
+import type { ShardStrategy } from "../placement/index.ts";
 
 export interface SystemDescription {
   readonly name: string;
@@ -29,6 +30,7 @@ export interface SystemDescription {
     readonly name: string;
     readonly migrations: string | undefined;
     readonly shardCount: number;
+    readonly strategy: ShardStrategy;
     readonly replicas: number;
     readonly nodes: number;
     readonly replication: ResolvedReplication;
@@ -60,6 +62,7 @@ export function describeSystem(system: System): SystemDescription {
       name,
       migrations: options.migrations?.href,
       shardCount: options.shardCount,
+      strategy: options.strategy,
       replicas: options.replicas,
       nodes: options.nodes,
       replication: options.replication,
@@ -73,7 +76,7 @@ export function describeSystem(system: System): SystemDescription {
 export function redeclareDatabase(described: SystemDescription["databases"][number]) {
   return declareDatabase(described.name, {
     ...(described.migrations ? { migrations: new URL(described.migrations) } : {}),
-    shards: { by: "hash", count: described.shardCount },
+    shards: shardOptionsOf(described),
     replicas: described.replicas,
     nodes: described.nodes,
     replication: described.replication,

@@ -15,6 +15,7 @@ import {
   type ServerId,
   startNode,
 } from "../engines/postgres/embedded/index.ts";
+import { firstShardMap } from "../placement/index.ts";
 import type { SystemDescription } from "./describe.ts";
 import { stepPrimaryLoss } from "./primary-loss-step.ts";
 import { replicaLags } from "./replica-lag.ts";
@@ -58,7 +59,7 @@ export interface PostgresNodesOptions {
 export type NodesStop = "clean" | "at-once" | "abandon";
 
 export interface PostgresNodes {
-  /** Where the shards of `database` are: round robin over its nodes. */
+  /** Where the shards of `database` are: dealt over its nodes as its strategy has it. */
   config(database: SystemDescription["databases"][number]): DatabaseConfig;
   status(): Promise<ServerStatus[]>;
   replication(): ReplicationStatus[];
@@ -120,13 +121,11 @@ export async function startPostgresNodes(options: PostgresNodesOptions): Promise
         const endpoints = node.endpoints(database.name);
         return { ...endpoints, replicas: endpoints.replicas.slice(0, database.replicas) };
       }),
-      shardMap: {
-        epoch: 1,
-        shards: Array.from(
-          { length: database.shardCount },
-          (_, shard) => `node-${(shard % database.nodes) + 1}`,
-        ),
-      },
+      shardMap: firstShardMap(
+        database.strategy,
+        nodes.slice(0, database.nodes).map((node) => node.name),
+        database.shardCount,
+      ),
     }),
     failovers: () =>
       nodes.flatMap((node) => node.failovers.map((failover) => ({ node: node.name, ...failover }))),

@@ -2,15 +2,18 @@
  * The engine of a database part on Postgres: finds the shard of a key and the node of a shard, and has the read
  * or the write done there.
  */
+import type { Kysely } from "kysely";
 import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
-import type { DatabasePort } from "../../parts/database/port.ts";
+import type { AnyTables, DatabasePort } from "../../parts/database/port.ts";
 import { resolveRead } from "../../parts/database/read-options.ts";
-import { keyHashModulo, shardMapProblems } from "../../placement/index.ts";
+import { shardMapProblems } from "../../placement/index.ts";
 import { guardProofs, type ProofMaker, writeProofs } from "./commit-proof.ts";
 import { readOnly } from "./database-read.ts";
 import { writeTransaction } from "./database-write.ts";
+import { Directory } from "./directory.ts";
+import { keyLocator } from "./key-locator.ts";
 import { QualifiedStatements } from "./kysely-qualify.ts";
 import { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
@@ -21,6 +24,9 @@ import type { QuorumProof } from "./quorum-proof.ts";
 export function shardSchema(shard: number): string {
   return `s${shard}`;
 }
+
+/** Schema of the framework's own tables, on every node. */
+const frameworkSchema = "holdfast";
 
 /**
  * @param nodes opened by the caller, who closes them
@@ -54,17 +60,17 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
       : undefined;
 
   const write = <T>(
-    shard: number,
+    node: string,
+    schema: string,
     proofs: ProofMaker<T>,
     run: Parameters<typeof writeTransaction<T>>[0]["run"],
     undone: Undone | undefined,
   ): Promise<T> => {
-    const node = nodeOf(shard);
     const call = currentCall();
     return writeTransaction({
       nodes,
       node,
-      schema: shardSchema(shard),
+      schema,
       patience: patienceOf(call, clock),
       proofs,
       uses,
@@ -76,35 +82,53 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
     });
   };
 
+  const read = async <T>(
+    node: string,
+    schema: string,
+    how: Parameters<DatabasePort["read"]>[1],
+    run: (sql: Kysely<AnyTables>) => Promise<T>,
+    undone?: Undone,
+  ): Promise<T> => {
+    const call = currentCall();
+    const asked = resolveRead(how, declaration.options.reads);
+    const onPrimary = asked.level !== "eventual" && call?.session.requiresPrimary(node) === true;
+    return readOnly({
+      nodes,
+      node,
+      schema,
+      read: onPrimary ? { ...asked, level: "strong" } : asked,
+      patience: patienceOf(call, clock),
+      quorum: quorumOf(node),
+      tracked: isTracked(node),
+      uses,
+      statements,
+      clock,
+      turn: reads++,
+      run,
+      undone,
+    });
+  };
+
+  const writeShard: DatabasePort["write"] = async (shard, run, options, undone) =>
+    write(nodeOf(shard), shardSchema(shard), writeProofs(shard, options, clock), run, undone);
+
+  const directory = new Directory(declaration, {
+    readHome: (level, run) => read(nodes.home, frameworkSchema, level, run),
+    // Markers are told apart by their ids; the shard only says whose idempotency keys they are.
+    writeHome: (run) => write(nodes.home, frameworkSchema, writeProofs(0, {}, clock), run, undefined),
+    writeShard: (shard, run) => writeShard(shard, run, {}),
+  });
+
   return {
     shardCount: shards.length,
-    shardOf: (key) => keyHashModulo(String(key), shards.length),
-    read: async (shard, how, run, undone) => {
-      const node = nodeOf(shard);
-      const call = currentCall();
-      const read = resolveRead(how, declaration.options.reads);
-      const onPrimary = read.level !== "eventual" && call?.session.requiresPrimary(node) === true;
-      return readOnly({
-        nodes,
-        node,
-        schema: shardSchema(shard),
-        read: onPrimary ? { ...read, level: "strong" } : read,
-        patience: patienceOf(call, clock),
-        quorum: quorumOf(node),
-        tracked: isTracked(node),
-        uses,
-        statements,
-        clock,
-        turn: reads++,
-        run,
-        undone,
-      });
-    },
-    write: async (shard, run, options, undone) =>
-      write(shard, writeProofs(shard, options, clock), run, undone),
+    ...keyLocator(declaration, directory),
+    nodeOf,
+    read: async (shard, how, run, undone) => read(nodeOf(shard), shardSchema(shard), how, run, undone),
+    write: writeShard,
     writeOnce: async (shard, guard, run, undone) =>
       write(
-        shard,
+        nodeOf(shard),
+        shardSchema(shard),
         guardProofs(guard),
         async (tx) => {
           await run(tx);

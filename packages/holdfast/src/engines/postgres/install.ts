@@ -8,6 +8,7 @@ import { busInstall } from "./bus-sql.ts";
 import type { InstallStep } from "./install-step.ts";
 import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import { placementInstall } from "./placement-sql.ts";
 import type { PgSession } from "./session.ts";
 import { tombstoneInstall, topicInstall } from "./topic-sql.ts";
 
@@ -17,6 +18,7 @@ export const installSteps: readonly InstallStep[] = [
   busInstall,
   topicInstall,
   tombstoneInstall,
+  placementInstall,
 ];
 
 /** Of the transaction that installs or migrates: one at a time per database. */

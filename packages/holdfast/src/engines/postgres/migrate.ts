@@ -10,8 +10,9 @@ import type { AnyDatabase } from "../../parts/database/index.ts";
 import { shardsOn } from "../../placement/index.ts";
 import { checkShardMap, shardSchema } from "./database.ts";
 import { installFramework } from "./install.ts";
+import { checkLayout } from "./layout.ts";
 import { type MigrationFile, readMigrations } from "./migrate-files.ts";
-import { shardSchemaSql } from "./migrate-shard-sql.ts";
+import { type ShardLayout, shardSchemaSql } from "./migrate-shard-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import type { PgSession } from "./session.ts";
 import { isServerError } from "./session-error.ts";
@@ -42,8 +43,8 @@ interface RecordedFile {
 /**
  * Installs the framework's tables first, where they are missing.
  *
- * @throws {HoldfastError} HOLDFAST_MIGRATION_INVALID, HOLDFAST_MIGRATION_CHANGED or HOLDFAST_MIGRATION_FAILED, and
- * what `installFramework` throws; files that were applied before the failure stay applied
+ * @throws {HoldfastError} HOLDFAST_MIGRATION_INVALID, HOLDFAST_MIGRATION_CHANGED or HOLDFAST_MIGRATION_FAILED,
+ * HOLDFAST_OPTIONS_INVALID when the data was placed in another way than is declared, and what `installFramework` throws; files that were applied before the failure stay applied
  */
 export async function migrateDatabase(
   declaration: AnyDatabase,
@@ -51,7 +52,7 @@ export async function migrateDatabase(
   options: MigrateOptions = {},
 ): Promise<Migrated> {
   checkShardMap(declaration, nodes);
-  const { migrations, shardCount } = declaration.options;
+  const { migrations, strategy, shardCount } = declaration.options;
   const files = migrations ? await readMigrations(migrations) : [];
   await installFramework(nodes);
   const applied = await Promise.all(
@@ -59,23 +60,23 @@ export async function migrateDatabase(
       const shards = shardsOn(nodes.config.shardMap, node.name);
       return nodes
         .primary(node.name)
-        .use((session) => migrateNode(session, { files, shards, shardCount, ...options }));
+        .use((session) => migrateNode(session, { files, shards, strategy, shardCount, ...options }));
     }),
   );
   return { files: files.length, shards: shardCount, applied: applied.reduce((sum, count) => sum + count, 0) };
 }
 
-interface NodeWork extends MigrateOptions {
+interface NodeWork extends MigrateOptions, ShardLayout {
   readonly files: readonly MigrationFile[];
   /** Those on this node. */
   readonly shards: readonly number[];
-  readonly shardCount: number;
 }
 
 async function migrateNode(session: PgSession, work: NodeWork): Promise<number> {
   // It will carry a lock and settings, and ends with both.
   session.taint();
   await session.send({ text: `select pg_advisory_lock(${migrateLock})` });
+  await checkLayout(session, work);
   await makeSchemas(session, work);
   const pending = pendingFiles(await recordedFiles(session, work.shards), work);
   // Only the last commit waits for the disk: it is behind the others in the log, so it carries them.
@@ -88,16 +89,16 @@ async function migrateNode(session: PgSession, work: NodeWork): Promise<number> 
   return pending.length;
 }
 
-async function makeSchemas(session: PgSession, { shards, shardCount }: NodeWork): Promise<void> {
+async function makeSchemas(session: PgSession, { shards, ...layout }: NodeWork): Promise<void> {
   const schemas = shards.map(shardSchema);
   const { rows } = await session.send<{ ready: string }>({
-    text: "select count(*) as ready from unnest($1::text[]) s where to_regclass(s || '.holdfast_migration') is not null",
+    text: "select count(*) as ready from unnest($1::text[]) s where to_regprocedure(s || '.holds_key(text[])') is not null",
     values: [schemas],
   });
   if (Number(rows[0]?.ready) === schemas.length) return;
   await session.send({ text: "begin read write" });
   await session.send({
-    text: shards.map((shard) => shardSchemaSql(shard, shardSchema(shard), shardCount)).join(""),
+    text: shards.map((shard) => shardSchemaSql(shard, shardSchema(shard), layout)).join(""),
   });
   await session.send({ text: "commit" });
 }

@@ -6,9 +6,24 @@
  */
 import type { Kysely, Transaction } from "kysely";
 import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
+import type { ShardStrategy } from "../../placement/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
-import type { AnyTables, DatabasePort, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
+import type { Buildable } from "./compile-only.ts";
+import { type EverywhereOptions, everywhere, type Page } from "./everywhere/everywhere.ts";
+import type { Select } from "./everywhere/page-query.ts";
+import type { ScatterDatabase } from "./everywhere/scatter.ts";
+import { type Totals, type TotalsOptions, totals } from "./everywhere/totals.ts";
+import type {
+  AnyTables,
+  Assignment,
+  AssignOptions,
+  DatabasePort,
+  EffectGuard,
+  KeyPart,
+  ShardKey,
+  WriteOptions,
+} from "./port.ts";
 import {
   type ReadLevel,
   type ReadOptions,
@@ -21,16 +36,16 @@ import {
   type ResolvedReplication,
   resolveReplication,
 } from "./replication-options.ts";
+import { type RouteDatabase, type Routed, type RouteOptions, route } from "./route/route.ts";
+import { shardsBetween } from "./shard-between.ts";
+import { keyPartsOf } from "./shard-key.ts";
+import { resolveShards, type ShardOptions, shardDefaults } from "./shard-options.ts";
 
 export interface DatabaseOptions {
   /** Folder of `NNN_name.sql` files, run in order on each shard, each once. Default: no migrations. */
   readonly migrations?: URL;
-  readonly shards?: {
-    /** How a key finds its shard. Only `hash` today. */
-    readonly by?: "hash";
-    /** Number of logical shards, 1 to 1024, fixed for the life of the data. Default 32. */
-    readonly count?: number;
-  };
+  /** How a key finds its shard: by `hash` (default), `range` or `directory`. Fixed for the life of the data. */
+  readonly shards?: ShardOptions;
   /** Streaming replicas of each node, 0 to 5. Default 1. */
   readonly replicas?: number;
   /** Nodes that the shards are spread over at first, 1 to the number of shards. Default 1. */
@@ -43,18 +58,29 @@ export interface DatabaseOptions {
 
 export interface ResolvedDatabaseOptions {
   readonly migrations: URL | undefined;
-  readonly shardBy: "hash";
+  readonly shardBy: ShardStrategy["by"];
+  readonly strategy: ShardStrategy;
   readonly shardCount: number;
+  /** Key columns of the tables that `route` may address. */
+  readonly keys: Readonly<Record<string, readonly string[]>>;
   readonly replicas: number;
   readonly nodes: number;
   readonly replication: ResolvedReplication;
   readonly reads: ResolvedRead;
 }
 
-export const databaseDefaults = { shardCount: 32, replicas: 1, nodes: 1, reads: readDefaults } as const;
+export const databaseDefaults = { ...shardDefaults, replicas: 1, nodes: 1, reads: readDefaults } as const;
 
 export interface Shard<Tables> {
+  /**
+   * Its number, from 0.
+   *
+   * @throws {HoldfastError} HOLDFAST_UNROUTABLE for a key of a directory that this process has not looked up yet:
+   *   `locate` does
+   */
   readonly index: number;
+  /** Its number, looked up where that is needed. */
+  locate(): Promise<number>;
   /** Statements that cannot write, each with a snapshot of its own. @see ReadOptions */
   read<T>(run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
   read<T>(how: ReadLevel | ReadOptions, run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
@@ -70,11 +96,65 @@ export type AnyDatabase = Database<AnyTables>;
 export interface Database<Tables> extends Bindable<DatabasePort> {
   readonly kind: "database";
   readonly options: ResolvedDatabaseOptions;
-  /** The shard that holds `key`. */
+  /**
+   * The shard that holds `key`. A key of a directory is looked up when the shard is first used, once per process.
+   *
+   * @throws {HoldfastError} HOLDFAST_INPUT_INVALID for what is no key
+   */
   at(key: ShardKey): Shard<Tables>;
   /** Every shard, for questions that have no key. Each is asked on its own: there is no common snapshot. */
   shards(): readonly Shard<Tables>[];
+  /**
+   * The shards of keys from `from` to `to`, both included, in the order of their keys; `null` for no end. For `by: "range"`.
+   *
+   * @throws {HoldfastError} HOLDFAST_INPUT_INVALID for other strategies, for what is no key, and when the ends are
+   *   in the wrong order
+   */
+  between(from: KeyPart | null, to: KeyPart | null): readonly Shard<Tables>[];
+  /**
+   * Runs a query on the shard of the keys that it names, as `shards.keys` says which columns those are: a select as a
+   * read at the level asked, anything else as a write. `query` gives back the query, built and not executed.
+   *
+   * @throws {HoldfastError} HOLDFAST_UNROUTABLE with table, column and reason when the query does not say where its
+   *   rows are, and nothing was sent
+   */
+  route<Row>(query: (sql: Kysely<Tables>) => Buildable<Row>): Promise<Routed<Row>>;
+  route<Row>(
+    how: ReadLevel | RouteOptions,
+    query: (sql: Kysely<Tables>) => Buildable<Row>,
+  ): Promise<Routed<Row>>;
+  /**
+   * A page of the rows of all shards in one order, each shard asked on its own, without a common snapshot. `select`
+   * gives back a select, built and not executed; each shard runs it over its own rows.
+   *
+   * @throws {HoldfastError} HOLDFAST_INPUT_INVALID, and nothing was sent; HOLDFAST_UNROUTABLE for what shards cannot
+   *   answer by themselves (aggregates, distinct, limit …)
+   */
+  everywhere<Row, Column extends string>(
+    options: EverywhereOptions<Column>,
+    select: (sql: Kysely<Tables>) => Select<Row> & HasColumns<Row, Column>,
+  ): Promise<Page<Row>>;
+  /**
+   * Aggregates over all shards, added up here: `select` gives back a select of count, sum, min, max, bool_and and
+   * bool_or, with or without GROUP BY.
+   *
+   * @throws {HoldfastError} HOLDFAST_UNROUTABLE for what does not add up (avg, distinct, having …)
+   */
+  totals<Row>(options: TotalsOptions, select: (sql: Kysely<Tables>) => Select<Row>): Promise<Totals<Row>>;
+  /**
+   * Puts a key on a shard, for ever. For `by: "directory"`. Idempotent; a composite key is assigned by its first part.
+   *
+   * @throws {HoldfastError} HOLDFAST_INPUT_INVALID; HOLDFAST_KEY_ASSIGNED when it is elsewhere than asked
+   */
+  assign(key: ShardKey, options?: AssignOptions): Promise<Assignment>;
 }
+
+/** Nothing further of a select whose rows have the columns that are ordered by, as far as the compiler knows them. */
+type HasColumns<Row, Column extends string> = [Column] extends [keyof Row]
+  ? unknown
+  : string extends Column
+    ? unknown
+    : { readonly "orderBy names a column that the select does not have": Exclude<Column, keyof Row> };
 
 /** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
 export function database<Tables>(name: string, options: DatabaseOptions = {}): Database<Tables> {
@@ -83,10 +163,62 @@ export function database<Tables>(name: string, options: DatabaseOptions = {}): D
     kind: "database",
     name,
     options: resolved,
-    at: (key) => shard(handle, boundPort(handle).shardOf(key)),
+    at: (key) => {
+      const port = boundPort(handle);
+      if (resolved.shardBy !== "directory") return shard(handle, port.shardOf(key));
+      keyPartsOf(resolved.strategy, key, name);
+      return keyedShard(handle, key);
+    },
     shards: () => Array.from({ length: boundPort(handle).shardCount }, (_, index) => shard(handle, index)),
+    between: (from, to) => shardsBetween(name, resolved, from, to).map((index) => shard(handle, index)),
+    route: async <Row>(
+      first: ReadLevel | RouteOptions | ((sql: Kysely<Tables>) => Buildable<Row>),
+      second?: (sql: Kysely<Tables>) => Buildable<Row>,
+    ) => {
+      const [given, query] = typeof first === "function" ? [{}, first] : [first, second];
+      if (!query) throw new TypeError("route needs a function that builds a query");
+      const how: RouteOptions = typeof given === "string" ? { level: given } : given;
+      return reported(handle, "route", () => route<Row>(routeDatabase(handle), how, query));
+    },
+    everywhere: <Row>(how: EverywhereOptions, select: (sql: Kysely<Tables>) => Select<Row>) =>
+      reported(handle, "everywhere", () => everywhere<Row>(scatterDatabase(handle), how, select)),
+    totals: <Row>(how: TotalsOptions, select: (sql: Kysely<Tables>) => Select<Row>) =>
+      reported(handle, "totals", () => totals<Row>(scatterDatabase(handle), how, select)),
+    assign: (key, how = {}) => reported(handle, "assign", async () => boundPort(handle).assign(key, how)),
   };
   return handle;
+}
+
+async function reported<T>(handle: AnyDatabase, operation: string, run: () => Promise<T>): Promise<T> {
+  return currentWorld(handle).seam.operation("database", handle.name, operation, currentCall(), run);
+}
+
+/** All of its shards, for those who ask many. */
+function scatterDatabase(handle: AnyDatabase): ScatterDatabase {
+  const port = boundPort(handle);
+  return {
+    name: handle.name,
+    engine: port,
+    clock: currentWorld(handle).clock,
+    shardCount: port.shardCount,
+    nodeOf: (index) => port.nodeOf(index),
+    read: (index, { level, lagMsMax, waitMs }, run) => {
+      const how = { level, lagMsMax, waitMs };
+      return shard(handle, index).read(definedOf(how), run);
+    },
+  };
+}
+
+function routeDatabase(handle: AnyDatabase): RouteDatabase {
+  const { strategy, keys } = handle.options;
+  return {
+    ...scatterDatabase(handle),
+    strategy,
+    keys,
+    locate: (key) => handle.at(key).locate(),
+    write: (index, run, { idempotencyKey, fingerprint, marker }) =>
+      shard(handle, index).write(run, definedOf({ idempotencyKey, fingerprint, marker })),
+  };
 }
 
 function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
@@ -96,6 +228,7 @@ function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
     });
   return {
     index,
+    locate: async () => index,
     read<T>(
       first: ReadLevel | ReadOptions | ((sql: Kysely<Tables>) => Promise<T>),
       second?: (sql: Kysely<Tables>) => Promise<T>,
@@ -111,31 +244,54 @@ function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
   };
 }
 
+/** The shard of a directory's key, looked up when it is used. */
+function keyedShard<Tables>(handle: Database<Tables>, key: ShardKey): Shard<Tables> {
+  const locate = async (): Promise<number> => {
+    const found = boundPort(handle).locate(key);
+    if (typeof found === "number") return found;
+    return currentWorld(handle).seam.operation("database", handle.name, "locate", currentCall(), () => found);
+  };
+  const located = async () => shard(handle, await locate());
+  return {
+    get index() {
+      return boundPort(handle).shardOf(key);
+    },
+    locate,
+    read: async <T>(
+      first: ReadLevel | ReadOptions | ((sql: Kysely<Tables>) => Promise<T>),
+      second?: (sql: Kysely<Tables>) => Promise<T>,
+    ): Promise<T> => {
+      const own = await located();
+      return typeof first === "function" ? own.read(first) : own.read(first, second as typeof second & {});
+    },
+    write: async (run, options) => (await located()).write(run, options),
+    writeOnce: async (guard, run) => (await located()).writeOnce(guard, run),
+  };
+}
+
 function resolveDatabaseOptions(name: string, options: DatabaseOptions): ResolvedDatabaseOptions {
   const replicaCount = options.replicas ?? databaseDefaults.replicas;
   const replication = resolveReplication(options.replication ?? {}, replicaCount);
+  const nodes = options.nodes ?? databaseDefaults.nodes;
+  const shards = resolveShards(options.shards ?? {}, nodes);
   const resolved: ResolvedDatabaseOptions = {
     migrations: options.migrations,
-    shardBy: options.shards?.by ?? "hash",
-    shardCount: options.shards?.count ?? databaseDefaults.shardCount,
+    shardBy: shards.strategy.by,
+    strategy: Object.freeze(shards.strategy),
+    shardCount: shards.shardCount,
+    keys: Object.freeze(shards.keys),
     replicas: replicaCount,
-    nodes: options.nodes ?? databaseDefaults.nodes,
+    nodes,
     replication: Object.freeze(replication.replication),
     reads: Object.freeze({ ...readDefaults, ...definedOf(options.reads ?? {}) }),
   };
   const problems: string[] = [];
   const naming = namingProblem("database", name);
   if (naming) problems.push(naming);
-  const { shardBy, shardCount, replicas, nodes } = resolved;
-  if (shardBy !== "hash") problems.push(`shards.by should be "hash", got ${JSON.stringify(shardBy)}`);
-  if (!isWholeIn(shardCount, 1, 1024))
-    problems.push(`shards.count should be a whole number from 1 to 1024, got ${shardCount}`);
+  const { replicas } = resolved;
+  problems.push(...shards.problems);
   if (!isWholeIn(replicas, 0, 5))
     problems.push(`replicas should be a whole number from 0 to 5, got ${replicas}`);
-  if (!isWholeIn(nodes, 1, shardCount))
-    problems.push(
-      `nodes should be a whole number from 1 to the number of shards (${shardCount}), got ${nodes}`,
-    );
   problems.push(...replication.problems);
   problems.push(...readProblems(resolved.reads, "reads."));
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `database "${name}"`, problems);
@@ -143,8 +299,10 @@ function resolveDatabaseOptions(name: string, options: DatabaseOptions): Resolve
 }
 
 /** Without what is there and undefined: that means the default. */
-function definedOf(options: ReadOptions): ReadOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+function definedOf<Options extends object>(
+  options: Options,
+): { [Name in keyof Options]?: Exclude<Options[Name], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
 }
 
 function isWholeIn(value: number, min: number, max: number): boolean {

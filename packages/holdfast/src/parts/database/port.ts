@@ -7,8 +7,28 @@ import type { ReadLevel, ReadOptions } from "./read-options.ts";
 
 export type { ReadLevel, ReadOptions };
 
-/** A value that decides the shard. Numbers and bigints count by their decimal digits. */
-export type ShardKey = string | number | bigint;
+/** Numbers and bigints count by their decimal digits. */
+export type KeyPart = string | number | bigint;
+
+/**
+ * A value that decides the shard, or two to eight that do so together. Text of 1 to 1024 bytes without NUL, whole
+ * numbers that are exact, bigints of 64 bits.
+ */
+export type ShardKey = KeyPart | readonly KeyPart[];
+
+/** Where a key of a directory is to be. Without either, a lone group's shards share keys by their hash. */
+export interface AssignOptions {
+  /** Has to be named when there are several. */
+  readonly group?: string;
+  /** Default: one of the group's, by the key's hash. */
+  readonly shard?: number;
+}
+
+/** Where a key of a directory is, for ever. */
+export interface Assignment {
+  readonly shard: number;
+  readonly group: string;
+}
 
 /** Names one batch of a consumer: a shard applies it once, whoever brings it and how often. */
 export interface EffectGuard {
@@ -55,7 +75,28 @@ export type AnyTables = any;
 export interface DatabasePort {
   /** Number of logical shards; they keep their number when nodes come and go. */
   readonly shardCount: number;
+  /**
+   * The shard of a key that needs no look-up: any key of `hash` and `range`, and of a directory those that this
+   * process has met.
+   *
+   * @throws {HoldfastError} HOLDFAST_INPUT_INVALID for what is no key; HOLDFAST_UNROUTABLE where `locate` is needed
+   */
   shardOf(key: ShardKey): number;
+  /**
+   * The shard of a key, looked up where it is written down.
+   *
+   * @throws {HoldfastError} HOLDFAST_KEY_UNASSIGNED for a key that a directory does not have
+   */
+  locate(key: ShardKey): number | Promise<number>;
+  /** Node that holds the shard. */
+  nodeOf(shard: number): string;
+  /**
+   * Puts a key of a directory on a shard, for ever. Idempotent: whoever asks, and how often, is answered the same.
+   *
+   * @throws {HoldfastError} HOLDFAST_KEY_ASSIGNED when it is elsewhere than asked; HOLDFAST_OUTCOME_UNKNOWN when it
+   *   was begun and could not be completed: the next call completes it
+   */
+  assign(key: ShardKey, options: AssignOptions): Promise<Assignment>;
   /**
    * `run` may be called again, on another server, when the first goes away under it.
    *

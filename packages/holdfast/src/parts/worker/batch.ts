@@ -53,7 +53,7 @@ export function openBatch<Value>(
     async apply(database, keyOf, run) {
       if (applied.has(database.name)) throw appliedTwiceError(consumer, database.name);
       applied.add(database.name);
-      const groups = [...groupByShard(database, messages, keyOf).values()];
+      const groups = [...(await groupByShard(database, messages, keyOf)).values()];
       const failures: unknown[] = [];
       const work = async () => {
         for (let group = groups.shift(); group && !signal.aborted; group = groups.shift()) {
@@ -72,7 +72,7 @@ export function openBatch<Value>(
   };
 }
 
-function groupByShard<Value, Tables>(
+async function groupByShard<Value, Tables>(
   database: Database<Tables>,
   messages: readonly StoredMessage<Value>[],
   keyOf: (value: Value) => ShardKey,
@@ -80,7 +80,7 @@ function groupByShard<Value, Tables>(
   const groups = new Map<number, { readonly key: ShardKey; readonly messages: StoredMessage<Value>[] }>();
   for (const message of messages) {
     const key = keyOf(message.value);
-    const { index } = database.at(key);
+    const index = await database.at(key).locate();
     const group = groups.get(index);
     if (group) group.messages.push(message);
     else groups.set(index, { key, messages: [message] });
