@@ -2,10 +2,11 @@
  * The engine of a database part on Postgres: finds the shard of a key and the node of a shard, and has the read
  * or the write done there.
  */
+import type { Kysely } from "kysely";
 import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
-import type { DatabasePort } from "../../parts/database/port.ts";
+import type { AnyTables, DatabasePort, ReadLevel, ReadOptions } from "../../parts/database/port.ts";
 import { resolveRead } from "../../parts/database/read-options.ts";
 import { keyHashModulo, shardMapProblems } from "../../placement/index.ts";
 import { guardProofs, type ProofMaker, writeProofs } from "./commit-proof.ts";
@@ -13,9 +14,13 @@ import { readOnly } from "./database-read.ts";
 import { writeTransaction } from "./database-write.ts";
 import { QualifiedStatements } from "./kysely-qualify.ts";
 import { StatementUse } from "./kysely-statement-use.ts";
+import type { LookupEnv } from "./lookup/lookup-env.ts";
+import { postgresLookups } from "./lookup/lookups.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { patienceOf } from "./pool-lease.ts";
 import type { QuorumProof } from "./quorum-proof.ts";
+import { postgresReference } from "./reference/reference.ts";
+import { referenceSchema } from "./search-path.ts";
 
 /** Schema of a logical shard, in the part's database on the shard's node. */
 export function shardSchema(shard: number): string {
@@ -30,7 +35,7 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
   checkShardMap(declaration, nodes);
   const { shards } = nodes.config.shardMap;
   const uses = new StatementUse();
-  const statements = new QualifiedStatements();
+  const statements = new QualifiedStatements(declaration.options.reference?.tables);
   let reads = 0;
 
   const nodeOf = (shard: number): string => {
@@ -54,17 +59,17 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
       : undefined;
 
   const write = <T>(
-    shard: number,
+    node: string,
+    schema: string,
     proofs: ProofMaker<T>,
     run: Parameters<typeof writeTransaction<T>>[0]["run"],
     undone: Undone | undefined,
   ): Promise<T> => {
-    const node = nodeOf(shard);
     const call = currentCall();
     return writeTransaction({
       nodes,
       node,
-      schema: shardSchema(shard),
+      schema,
       patience: patienceOf(call, clock),
       proofs,
       uses,
@@ -76,35 +81,46 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
     });
   };
 
-  return {
+  const read = <T>(
+    node: string,
+    schema: string,
+    how: ReadLevel | ReadOptions,
+    run: (sql: Kysely<AnyTables>) => Promise<T>,
+    undone: Undone | undefined,
+  ): Promise<T> => {
+    const call = currentCall();
+    const asked = resolveRead(how, declaration.options.reads);
+    const onPrimary = asked.level !== "eventual" && call?.session.requiresPrimary(node) === true;
+    return readOnly({
+      nodes,
+      node,
+      schema,
+      read: onPrimary ? { ...asked, level: "strong" } : asked,
+      patience: patienceOf(call, clock),
+      quorum: quorumOf(node),
+      tracked: isTracked(node),
+      uses,
+      statements,
+      clock,
+      turn: reads++,
+      run,
+      undone,
+    });
+  };
+
+  const sharded: LookupEnv["port"] = {
     shardCount: shards.length,
     shardOf: (key) => keyHashModulo(String(key), shards.length),
-    read: async (shard, how, run, undone) => {
-      const node = nodeOf(shard);
-      const call = currentCall();
-      const read = resolveRead(how, declaration.options.reads);
-      const onPrimary = read.level !== "eventual" && call?.session.requiresPrimary(node) === true;
-      return readOnly({
-        nodes,
-        node,
-        schema: shardSchema(shard),
-        read: onPrimary ? { ...read, level: "strong" } : read,
-        patience: patienceOf(call, clock),
-        quorum: quorumOf(node),
-        tracked: isTracked(node),
-        uses,
-        statements,
-        clock,
-        turn: reads++,
-        run,
-        undone,
-      });
-    },
+    read: async (shard, how, run, undone) => read(nodeOf(shard), shardSchema(shard), how, run, undone),
     write: async (shard, run, options, undone) =>
-      write(shard, writeProofs(shard, options, clock), run, undone),
+      write(nodeOf(shard), shardSchema(shard), writeProofs(shard, options, clock), run, undone),
+  };
+  return {
+    ...sharded,
     writeOnce: async (shard, guard, run, undone) =>
       write(
-        shard,
+        nodeOf(shard),
+        shardSchema(shard),
         guardProofs(guard),
         async (tx) => {
           await run(tx);
@@ -112,8 +128,22 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
         },
         undone,
       ),
+    lookups: postgresLookups(declaration.name, sharded, clock),
+    reference: postgresReference({
+      database: declaration.name,
+      reference: declaration.options.reference,
+      home: nodes.home,
+      nodes: nodes.config.nodes.map((node) => node.name),
+      clock,
+      read: (node, run) => read(node, referenceSchema, "strong", run, undefined),
+      write: async (node, run, options, undone) =>
+        write(node, referenceSchema, writeProofs(referenceShard, options, clock), run, undone),
+    }),
   };
 }
+
+/** In the place of a shard's number, where markers and idempotency keys of reference tables are kept. */
+const referenceShard = -1;
 
 export function checkShardMap(declaration: AnyDatabase, nodes: DatabaseNodes): void {
   const { shardCount } = declaration.options;

@@ -10,13 +10,20 @@ import type { AnyDatabase } from "../../parts/database/index.ts";
 import { shardsOn } from "../../placement/index.ts";
 import { checkShardMap, shardSchema } from "./database.ts";
 import { installFramework } from "./install.ts";
+import { makeLookupTables } from "./lookup/lookup-tables.ts";
 import { type MigrationFile, readMigrations } from "./migrate-files.ts";
 import { shardSchemaSql } from "./migrate-shard-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import {
+  checkReference,
+  migrateReference,
+  type ReferenceMigrateOptions,
+} from "./reference/reference-migrate.ts";
+import { searchPath } from "./search-path.ts";
 import type { PgSession } from "./session.ts";
 import { isServerError } from "./session-error.ts";
 
-export interface MigrateOptions {
+export interface MigrateOptions extends ReferenceMigrateOptions {
   /** Called after each file on each shard. */
   readonly onProgress?: (step: { readonly shard: number; readonly file: string }) => void;
 }
@@ -54,14 +61,23 @@ export async function migrateDatabase(
   const { migrations, shardCount } = declaration.options;
   const files = migrations ? await readMigrations(migrations) : [];
   await installFramework(nodes);
+  // First, because the shards' tables may point at them.
+  await migrateReference(declaration, nodes, options);
   const applied = await Promise.all(
     nodes.config.nodes.map((node) => {
       const shards = shardsOn(nodes.config.shardMap, node.name);
-      return nodes
-        .primary(node.name)
-        .use((session) => migrateNode(session, { files, shards, shardCount, ...options }));
+      return nodes.primary(node.name).use((session) =>
+        migrateNode(session, {
+          files,
+          shards,
+          shardCount,
+          lookups: declaration.options.lookups,
+          ...options,
+        }),
+      );
     }),
   );
+  await checkReference(declaration, nodes);
   return { files: files.length, shards: shardCount, applied: applied.reduce((sum, count) => sum + count, 0) };
 }
 
@@ -70,6 +86,7 @@ interface NodeWork extends MigrateOptions {
   /** Those on this node. */
   readonly shards: readonly number[];
   readonly shardCount: number;
+  readonly lookups: AnyDatabase["options"]["lookups"];
 }
 
 async function migrateNode(session: PgSession, work: NodeWork): Promise<number> {
@@ -77,6 +94,7 @@ async function migrateNode(session: PgSession, work: NodeWork): Promise<number> 
   session.taint();
   await session.send({ text: `select pg_advisory_lock(${migrateLock})` });
   await makeSchemas(session, work);
+  await makeLookupTables(session, work.shards.map(shardSchema), work.lookups);
   const pending = pendingFiles(await recordedFiles(session, work.shards), work);
   // Only the last commit waits for the disk: it is behind the others in the log, so it carries them.
   await session.send({ text: "set synchronous_commit to off" });
@@ -136,7 +154,7 @@ async function applyFile(session: PgSession, shard: number, file: MigrationFile)
   const schema = shardSchema(shard);
   const begun = session.push({ text: "begin read write" });
   // For this file only, so that one that sets another path does not mislead the next.
-  const placed = session.push({ text: `set local search_path to ${schema}, public` });
+  const placed = session.push({ text: `set local search_path to ${searchPath(schema)}` });
   try {
     await session.send({ text: file.sql });
     await placed;

@@ -10,6 +10,7 @@ import net from "node:net";
 import pg from "pg";
 import type { HoldfastError } from "../../call/index.ts";
 import type { PostgresEndpoint } from "./config.ts";
+import { searchPath } from "./search-path.ts";
 import {
   connectError,
   connectionLostError,
@@ -275,8 +276,7 @@ export class PgSession {
   useSchema(schema: string): Promise<unknown> | undefined {
     if (this.#schema === schema) return undefined;
     this.#schema = schema;
-    // `public` behind it, for the types and operators of extensions, which exist once per database.
-    const path = schema === noSchema ? "public" : `${pg.escapeIdentifier(schema)}, public`;
+    const path = schema === noSchema ? "public" : searchPath(schema);
     const answer = this.push({ text: `set search_path to ${path}` });
     answer.catch(() => this.taint());
     return answer;
@@ -292,7 +292,7 @@ export class PgSession {
    */
   begin(schema: string, lock?: string, settings?: string): Promise<unknown> {
     let text = "begin read write";
-    if (this.#schema !== schema) text = `set search_path to ${pg.escapeIdentifier(schema)}, public; ${text}`;
+    if (this.#schema !== schema) text = `set search_path to ${searchPath(schema)}; ${text}`;
     this.#schema = schema;
     if (lock !== undefined) text += `; select pg_advisory_xact_lock(${lock})`;
     if (settings !== undefined) text += `; ${settings}`;

@@ -8,6 +8,9 @@ import type { Kysely, Transaction } from "kysely";
 import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
+import { type Lookup, lookupHandle } from "./lookup.ts";
+import { type LookupOptions, type ResolvedLookups, resolveLookups } from "./lookup-options.ts";
+import { type LookupValues, lookupChanges } from "./lookup-values.ts";
 import type { AnyTables, DatabasePort, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
 import {
   type ReadLevel,
@@ -16,6 +19,8 @@ import {
   readDefaults,
   readProblems,
 } from "./read-options.ts";
+import { type Reference, referenceHandle } from "./reference.ts";
+import { type ReferenceOptions, type ResolvedReference, resolveReference } from "./reference-options.ts";
 import {
   type ReplicationOptions,
   type ResolvedReplication,
@@ -39,6 +44,10 @@ export interface DatabaseOptions {
   readonly replication?: ReplicationOptions;
   /** What its reads promise where they do not say so themselves. Default: level `session`, `waitMs` 50. */
   readonly reads?: ReadOptions;
+  /** Values that lead to a key from any shard, such as an e-mail address, by name. Default: none. */
+  readonly lookups?: Readonly<Record<string, LookupOptions>>;
+  /** Small tables that every node has a copy of. Default: none. */
+  readonly reference?: ReferenceOptions;
 }
 
 export interface ResolvedDatabaseOptions {
@@ -49,17 +58,27 @@ export interface ResolvedDatabaseOptions {
   readonly nodes: number;
   readonly replication: ResolvedReplication;
   readonly reads: ResolvedRead;
+  readonly lookups: ResolvedLookups;
+  readonly reference: ResolvedReference | undefined;
 }
 
 export const databaseDefaults = { shardCount: 32, replicas: 1, nodes: 1, reads: readDefaults } as const;
+
+export interface ShardWriteOptions extends WriteOptions {
+  /**
+   * What the key has under each lookup named here once the write has committed: one value, several, or `null` for
+   * none. What it had besides is given up in the same transaction. Lookups that are not named stay as they are.
+   */
+  readonly lookups?: LookupValues;
+}
 
 export interface Shard<Tables> {
   readonly index: number;
   /** Statements that cannot write, each with a snapshot of its own. @see ReadOptions */
   read<T>(run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
   read<T>(how: ReadLevel | ReadOptions, run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
-  /** A read-write transaction. @see WriteOptions */
-  write<T>(run: (tx: Transaction<Tables>) => Promise<T>, options?: WriteOptions): Promise<T>;
+  /** A read-write transaction. @see ShardWriteOptions */
+  write<T>(run: (tx: Transaction<Tables>) => Promise<T>, options?: ShardWriteOptions): Promise<T>;
   /** A read-write transaction that happens once per guard. @returns false when it had happened before */
   writeOnce(guard: EffectGuard, run: (tx: Transaction<Tables>) => Promise<void>): Promise<boolean>;
 }
@@ -74,6 +93,10 @@ export interface Database<Tables> extends Bindable<DatabasePort> {
   at(key: ShardKey): Shard<Tables>;
   /** Every shard, for questions that have no key. Each is asked on its own: there is no common snapshot. */
   shards(): readonly Shard<Tables>[];
+  /** From values to keys. @throws {HoldfastError} HOLDFAST_INPUT_INVALID when no such lookup is declared */
+  lookup(name: string): Lookup;
+  /** The tables that every node has a copy of. */
+  readonly reference: Reference<Tables>;
 }
 
 /** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
@@ -83,13 +106,18 @@ export function database<Tables>(name: string, options: DatabaseOptions = {}): D
     kind: "database",
     name,
     options: resolved,
-    at: (key) => shard(handle, boundPort(handle).shardOf(key)),
+    at: (key) => shard(handle, boundPort(handle).shardOf(key), String(key)),
     shards: () => Array.from({ length: boundPort(handle).shardCount }, (_, index) => shard(handle, index)),
+    lookup: (lookup) => lookupHandle(handle, lookup),
+    get reference() {
+      return referenceHandle<Tables>(handle);
+    },
   };
   return handle;
 }
 
-function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
+/** @param key the one that led to it, if one did */
+function shard<Tables>(handle: Database<Tables>, index: number, key?: string): Shard<Tables> {
   const report = <T>(operation: string, run: (undone: Undone) => Promise<T>): Promise<T> =>
     currentWorld(handle).seam.operation("database", handle.name, operation, currentCall(), run, {
       shard: index,
@@ -104,8 +132,13 @@ function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
       if (!run) throw new TypeError("read needs a function to run");
       return report("read", (undone) => boundPort(handle).read(index, how, run, undone));
     },
-    write: (run, options = {}) =>
-      report("write", (undone) => boundPort(handle).write(index, run, options, undone)),
+    write: (run, { lookups, ...options } = {}) =>
+      report("write", async (undone) => {
+        const port = boundPort(handle);
+        if (lookups === undefined) return port.write(index, run, options, undone);
+        const changes = lookupChanges(handle.name, handle.options.lookups, key, lookups);
+        return port.lookups.write({ key: key as string, shard: index, changes }, run, options, undone);
+      }),
     writeOnce: (guard, run) =>
       report("write-once", (undone) => boundPort(handle).writeOnce(index, guard, run, undone)),
   };
@@ -114,6 +147,8 @@ function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
 function resolveDatabaseOptions(name: string, options: DatabaseOptions): ResolvedDatabaseOptions {
   const replicaCount = options.replicas ?? databaseDefaults.replicas;
   const replication = resolveReplication(options.replication ?? {}, replicaCount);
+  const lookups = resolveLookups(options.lookups ?? {});
+  const reference = options.reference && resolveReference(options.reference);
   const resolved: ResolvedDatabaseOptions = {
     migrations: options.migrations,
     shardBy: options.shards?.by ?? "hash",
@@ -122,6 +157,8 @@ function resolveDatabaseOptions(name: string, options: DatabaseOptions): Resolve
     nodes: options.nodes ?? databaseDefaults.nodes,
     replication: Object.freeze(replication.replication),
     reads: Object.freeze({ ...readDefaults, ...definedOf(options.reads ?? {}) }),
+    lookups: lookups.lookups,
+    reference: reference?.reference,
   };
   const problems: string[] = [];
   const naming = namingProblem("database", name);
@@ -138,6 +175,7 @@ function resolveDatabaseOptions(name: string, options: DatabaseOptions): Resolve
     );
   problems.push(...replication.problems);
   problems.push(...readProblems(resolved.reads, "reads."));
+  problems.push(...lookups.problems, ...(reference?.problems ?? []));
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `database "${name}"`, problems);
   return Object.freeze(resolved);
 }
