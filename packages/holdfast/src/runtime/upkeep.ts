@@ -4,7 +4,7 @@
  */
 import type { Clock, Timer } from "../clock/index.ts";
 import { type DatabaseNodes, maintainMarkers } from "../engines/postgres/index.ts";
-import type { DatabasePort, ResolvedDatabaseOptions } from "../parts/database/index.ts";
+import type { FullDatabasePort, ResolvedDatabaseOptions } from "../parts/database/index.ts";
 
 /** Pause between two rounds, in milliseconds; drawn between half of it and all of it. */
 export const upkeepMs = 3_600_000;
@@ -29,7 +29,7 @@ export function keepUp(nodes: DatabaseNodes, clock: Clock, database?: UpkeepOfDa
 
 export interface UpkeepOfDatabase {
   readonly options: Pick<ResolvedDatabaseOptions, "lookups" | "reference">;
-  readonly port: Pick<DatabasePort, "lookups" | "reference">;
+  readonly port: Pick<FullDatabasePort, "lookups" | "reference">;
 }
 
 function everyNowAndThen(clock: Clock, pauseMs: number, chore: () => Promise<unknown>): () => void {

@@ -5,8 +5,9 @@
 import type { Kysely } from "kysely";
 import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
+import type { FullDatabasePort } from "../../parts/database/full-port.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
-import type { AnyTables, DatabasePort, ReadLevel, ReadOptions } from "../../parts/database/port.ts";
+import type { AnyTables, ReadLevel, ReadOptions } from "../../parts/database/port.ts";
 import { resolveRead } from "../../parts/database/read-options.ts";
 import { keyHashModulo, shardMapProblems } from "../../placement/index.ts";
 import { guardProofs, type ProofMaker, writeProofs } from "./commit-proof.ts";
@@ -31,7 +32,11 @@ export function shardSchema(shard: number): string {
  * @param nodes opened by the caller, who closes them
  * @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID when the shard map does not fit the declaration
  */
-export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes, clock: Clock): DatabasePort {
+export function postgresDatabase(
+  declaration: AnyDatabase,
+  nodes: DatabaseNodes,
+  clock: Clock,
+): FullDatabasePort {
   checkShardMap(declaration, nodes);
   const { shards } = nodes.config.shardMap;
   const uses = new StatementUse();

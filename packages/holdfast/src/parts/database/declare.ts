@@ -8,10 +8,11 @@ import type { Kysely, Transaction } from "kysely";
 import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
+import type { FullDatabasePort } from "./full-port.ts";
 import { type Lookup, lookupHandle } from "./lookup.ts";
 import { type LookupOptions, type ResolvedLookups, resolveLookups } from "./lookup-options.ts";
 import { type LookupValues, lookupChanges } from "./lookup-values.ts";
-import type { AnyTables, DatabasePort, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
+import type { AnyTables, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
 import {
   type ReadLevel,
   type ReadOptions,
@@ -86,7 +87,7 @@ export interface Shard<Tables> {
 /** A database of whatever tables: for code that routes, migrates or binds, and never looks at a row. */
 export type AnyDatabase = Database<AnyTables>;
 
-export interface Database<Tables> extends Bindable<DatabasePort> {
+export interface Database<Tables> extends Bindable<FullDatabasePort> {
   readonly kind: "database";
   readonly options: ResolvedDatabaseOptions;
   /** The shard that holds `key`. */

@@ -8,6 +8,7 @@ export {
   type Shard,
   type ShardWriteOptions,
 } from "./declare.ts";
+export type { FullDatabasePort } from "./full-port.ts";
 export type { Lookup, LookupPageOptions } from "./lookup.ts";
 export type { LookupOptions, ResolvedLookup } from "./lookup-options.ts";
 export type { LookupPort, LookupSweep } from "./lookup-port.ts";

@@ -6,9 +6,10 @@
 import { currentCall, HoldfastError } from "../../call/index.ts";
 import type { Bindable } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
+import type { FullDatabasePort } from "./full-port.ts";
 import type { ResolvedLookup, ResolvedLookups } from "./lookup-options.ts";
 import { keyProblems, soughtValues, unknownLookup } from "./lookup-values.ts";
-import type { DatabasePort, ReadLevel, ReadOptions } from "./port.ts";
+import type { ReadLevel, ReadOptions } from "./port.ts";
 import type { ResolvedRead } from "./read-options.ts";
 
 export interface Lookup {
@@ -31,7 +32,7 @@ export interface LookupPageOptions {
   readonly how?: ReadLevel | ReadOptions;
 }
 
-interface LookupOwner extends Bindable<DatabasePort> {
+interface LookupOwner extends Bindable<FullDatabasePort> {
   readonly options: { readonly lookups: ResolvedLookups; readonly reads: ResolvedRead };
 }
 

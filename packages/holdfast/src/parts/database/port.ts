@@ -3,9 +3,7 @@
  */
 import type { Kysely, Transaction } from "kysely";
 import type { Undone } from "../../call/index.ts";
-import type { LookupPort } from "./lookup-port.ts";
 import type { ReadLevel, ReadOptions } from "./read-options.ts";
-import type { ReferencePort } from "./reference-port.ts";
 
 export type { ReadLevel, ReadOptions };
 
@@ -57,8 +55,6 @@ export type AnyTables = any;
 export interface DatabasePort {
   /** Number of logical shards; they keep their number when nodes come and go. */
   readonly shardCount: number;
-  readonly lookups: LookupPort;
-  readonly reference: ReferencePort;
   shardOf(key: ShardKey): number;
   /**
    * `run` may be called again, on another server, when the first goes away under it.

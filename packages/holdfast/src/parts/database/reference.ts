@@ -7,7 +7,8 @@ import type { Transaction } from "kysely";
 import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Bindable } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
-import type { DatabasePort, WriteOptions } from "./port.ts";
+import type { FullDatabasePort } from "./full-port.ts";
+import type { WriteOptions } from "./port.ts";
 import type { ResolvedReference } from "./reference-options.ts";
 import type { ReferenceState } from "./reference-port.ts";
 
@@ -38,7 +39,7 @@ export interface Reference<Tables> {
   settle(options?: { readonly settleMs?: number }): Promise<ReferenceState>;
 }
 
-interface ReferenceOwner extends Bindable<DatabasePort> {
+interface ReferenceOwner extends Bindable<FullDatabasePort> {
   readonly options: { readonly reference: ResolvedReference | undefined };
 }
 

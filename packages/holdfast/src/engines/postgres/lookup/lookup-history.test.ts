@@ -163,7 +163,7 @@ test.each([1, 2])(
   },
 );
 
-test("the check can say no: without the look at whether a claim is alive, a history is refused", () => {
+test("two keys that both took a value are a history that is refused", () => {
   const list = new EventList();
   const [ada, bob] = [new RecordedClient(list), new RecordedClient(list)];
   ada.invoke("cas", [null, 1], "red");

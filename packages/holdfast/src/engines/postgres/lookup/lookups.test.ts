@@ -199,6 +199,40 @@ test("a claim that is killed before its commit is not applied, and is made anew"
     expect(await find(email)).toBe(quick);
   }));
 
+test("a write that failed takes nothing back that another write of the same key has gone on with", () =>
+  within(async () => {
+    const email = freshEmail();
+    const [id, other] = [fresh("id"), fresh("id")];
+    const paused = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    const failing = it
+      .stepping(async (step) => {
+        if (step !== "kill") return;
+        reached.resolve();
+        await paused.promise;
+      })
+      .write(emailWrite(id, email), () => Promise.reject(new Error("mine")), {});
+    failing.catch(() => {});
+    await reached.promise;
+    await put(id, email); // takes up the claim whose transaction has failed
+    paused.resolve();
+    await expect(failing).rejects.toThrow("mine");
+    expect(await find(email)).toBe(id);
+    await expect(put(other, email)).rejects.toMatchObject({ code: "HOLDFAST_LOOKUP_TAKEN" });
+  }));
+
+test("writes of one key at the same time leave it one value, and the others free", () =>
+  within(async () => {
+    for (let round = 0; round < 5; round++) {
+      const id = fresh("id");
+      const emails = Array.from({ length: 6 }, freshEmail);
+      await Promise.all(emails.map((email) => put(id, email)));
+      const held = [...(await it.users.lookup("email").findMany(emails, "strong")).keys()];
+      expect(held).toEqual([(await emailOf(id))?.email]);
+      for (const email of emails) if (!held.includes(email)) await put(fresh("id"), email);
+    }
+  }));
+
 test("what is left behind is swept, and what is held stays", () =>
   within(async () => {
     const [kept, given, lost] = [freshEmail(), freshEmail(), freshEmail()];
