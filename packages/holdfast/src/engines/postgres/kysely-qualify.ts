@@ -60,15 +60,32 @@ export class QualifiedStatements {
 
 function templateOf({ query, queryId }: CompiledQuery, reference: ReadonlySet<string>): Template {
   if (!namesOnlyTables(query)) return undefined;
+  if (reference.size > 0 && renames(query, reference)) return undefined;
   const known = reference.size === 0 ? query : namingReference(query, reference);
   const qualified = plugin.transformQuery({ node: known as RootOperationNode, queryId });
   return compiler.compileQuery(qualified, queryId).sql.split(quotedPlaceholder);
 }
 
-/**
- * The statement with the reference tables' schema at their names; what has a schema is left alone by the plugin. An
- * alias or a `with` of the same name makes a statement that the server refuses, and that is then sent along the path.
- */
+/** Whether the statement gives the name of a reference table to something else: an alias, or a `with`. */
+function renames(node: OperationNode, reference: ReadonlySet<string>): boolean {
+  const { kind, ...fields } = node as OperationNode & Record<string, unknown>;
+  if (kind === "ValueNode" || kind === "PrimitiveValueListNode") return false;
+  if (kind === "AliasNode") {
+    const { alias } = fields as { alias: { name?: string } };
+    if (reference.has(alias.name ?? "")) return true;
+  }
+  if (kind === "CommonTableExpressionNameNode") {
+    const { table } = fields as { table: { table: { identifier: { name: string } } } };
+    if (reference.has(table.table.identifier.name)) return true;
+  }
+  return Object.values(fields).some((field) =>
+    (Array.isArray(field) ? field : [field]).some(
+      (one) => typeof one === "object" && one !== null && "kind" in one && renames(one, reference),
+    ),
+  );
+}
+
+/** The statement with the reference tables' schema at their names; what has a schema is left alone by the plugin. */
 function namingReference<Node extends OperationNode>(node: Node, reference: ReadonlySet<string>): Node {
   const fields = Object.entries(node).map(([name, field]) => [name, inField(field, reference)]);
   const named = Object.fromEntries(fields) as Node & {

@@ -1,11 +1,13 @@
 /** Lookups on real servers, step by step: what a value leads to, who may have it, and what is left when a step is cut. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Call, inCall } from "../../../call/index.ts";
+import { Call, HoldfastError, inCall } from "../../../call/index.ts";
 import { systemClock } from "../../../clock/index.ts";
+import type { FullDatabasePort } from "../../../parts/database/full-port.ts";
 import { database, inWorld } from "../../../parts/index.ts";
 import { Killed, startTestUsers, type TestUsers } from "../fixtures/lookup-users.ts";
 import { migrateDatabase } from "../migrate.ts";
 import { sweepLookups } from "./lookup-sweep.ts";
+import { postgresLookups } from "./lookups.ts";
 
 let it: TestUsers;
 beforeAll(async () => {
@@ -231,6 +233,71 @@ test("writes of one key at the same time leave it one value, and the others free
       expect(held).toEqual([(await emailOf(id))?.email]);
       for (const email of emails) if (!held.includes(email)) await put(fresh("id"), email);
     }
+  }));
+
+test("a step without an answer: before the commit nothing was written, at the commit nobody knows, and the same write again is right", () =>
+  within(async () => {
+    const unanswered = () =>
+      new HoldfastError(
+        "HOLDFAST_OUTCOME_UNKNOWN",
+        "COMMIT had no answer, and could not be settled in time.",
+      );
+    for (const lost of ["answer", "commit"] as const) {
+      for (const nth of [1, 2, 3]) {
+        const [before, email] = [freshEmail(), freshEmail()];
+        const id = fresh("id");
+        await put(id, before);
+        // The claim, the key's transaction and the removal are one write of the port each.
+        let writes = 0;
+        const port: FullDatabasePort = {
+          ...it.port,
+          async write(...args) {
+            if (++writes !== nth) return it.port.write(...args);
+            if (lost === "answer") await it.port.write(...args);
+            throw unanswered();
+          },
+        };
+        const flaky = postgresLookups("users", port, systemClock);
+        const writing = flaky.write(emailWrite(id, email), async () => "done", {});
+        const what = `${lost} of write ${nth} lost`;
+        if (nth === 1) {
+          await expect(writing, what).rejects.toMatchObject({
+            code: "HOLDFAST_UNAVAILABLE",
+            outcome: "not-applied",
+          });
+          expect(await find(before), what).toBe(id);
+        } else if (nth === 2) {
+          await expect(writing, what).rejects.toMatchObject({
+            code: "HOLDFAST_OUTCOME_UNKNOWN",
+            outcome: "unknown",
+          });
+          expect([await find(before), await find(email)], what).toEqual(
+            lost === "answer" ? [undefined, id] : [id, undefined],
+          );
+        } else {
+          expect(await writing, what).toBe("done");
+        }
+        await put(id, email);
+        expect([await find(before), await find(email)], what).toEqual([undefined, id]);
+        await put(fresh("id"), before);
+      }
+    }
+  }));
+
+test("a call that is over takes no value, and says so", () =>
+  within(async () => {
+    const email = freshEmail();
+    const [id, other] = [fresh("id"), fresh("id")];
+    // Somebody is about to have it, and is not seen again.
+    await it
+      .mortal((step) => step === "claimed")
+      .write(emailWrite(other, email), async () => {}, {})
+      .catch(() => {});
+    using call = new Call(systemClock, { timeoutMs: 300 });
+    const late = inCall(call, () => put(id, email));
+    await expect(late).rejects.toMatchObject({ outcome: "not-applied" });
+    await expect(late).rejects.toMatchObject({ code: expect.stringMatching(/LOOKUP_BUSY|DEADLINE/) });
+    expect(await find(email)).toBeUndefined();
   }));
 
 test("what is left behind is swept, and what is held stays", () =>
