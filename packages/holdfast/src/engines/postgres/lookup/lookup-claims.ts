@@ -5,8 +5,9 @@
  * its key, or killed before (a tombstone is put in its place); the primary key of the table lets only one of the two
  * happen. A tombstone is kept until its claim is too old to be born by anybody.
  */
-import { sql, type Transaction } from "kysely";
+import { CompiledQuery, sql, type Transaction } from "kysely";
 import type { AnyTables, ReadLevel, ReadOptions } from "../../../parts/database/port.ts";
+import { readByValues } from "./lookup-compiled.ts";
 import { type Claim, groupBy, issuedAt, type LookupEnv } from "./lookup-env.ts";
 
 /**
@@ -23,6 +24,25 @@ export interface Recorded {
   readonly released: readonly Claim[];
 }
 
+/** Writes of one key's lookups take turns: two that saw the same state would together give it two values. */
+const lockSql = "select pg_advisory_xact_lock(hashtextextended($1, 7525352680829580150))";
+
+const recordSql = `
+with wanted as (
+  select * from unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[]) as wanted (claim, name, value, issued_at)
+), born as (
+  insert into holdfast_claim (claim, name, value, key, issued_at)
+  select claim, name, value, $1, issued_at from wanted where issued_at > now() - '${claimAgeMax}'::interval
+  on conflict (claim) do nothing returning claim
+), released as (
+  update holdfast_claim set dead = true, died_at = now()
+   where key = $1 and name = any($2::text[]) and not dead and claim <> all ($3::uuid[])
+  returning claim, name, value
+)
+select 'alive' as what, claim, null as name, null as value from born
+union all select 'alive', claim, null, null from holdfast_claim where claim = any($3::uuid[]) and not dead
+union all select 'released', claim, name, value from released`;
+
 /** In the key's transaction: bears the claims, and gives up what the key has besides under the same names. */
 export async function recordClaims(
   tx: Transaction<AnyTables>,
@@ -30,27 +50,24 @@ export async function recordClaims(
   names: readonly string[],
   claims: readonly Claim[],
 ): Promise<Recorded> {
-  // Writes of one key's lookups take turns: two that saw the same state would together give it two values.
-  const locked = sql`select pg_advisory_xact_lock(hashtextextended(${key}, 7525352680829580150))`.execute(tx);
   const ids = claims.map((claim) => claim.id);
-  const recorded = sql<{ what: "alive" | "released"; claim: string; name: string; value: string }>`
-    with wanted as (
-      select * from unnest(${ids}::uuid[], ${claims.map((claim) => claim.name)}::text[],
-        ${claims.map((claim) => claim.value)}::text[], ${ids.map(issuedAt)}::timestamptz[])
-        as wanted (claim, name, value, issued_at)
-    ), born as (
-      insert into holdfast_claim (claim, name, value, key, issued_at)
-      select claim, name, value, ${key}, issued_at from wanted
-       where issued_at > now() - ${sql.lit(claimAgeMax)}::interval
-      on conflict (claim) do nothing returning claim
-    ), released as (
-      update holdfast_claim set dead = true, died_at = now()
-       where key = ${key} and name = any(${[...names]}::text[]) and not dead and claim <> all (${ids}::uuid[])
-      returning claim, name, value
-    )
-    select 'alive' as what, claim, null as name, null as value from born
-    union all select 'alive', claim, null, null from holdfast_claim where claim = any(${ids}::uuid[]) and not dead
-    union all select 'released', claim, name, value from released`.execute(tx);
+  // Sent together, one behind the other: the second has a snapshot from when the lock is held.
+  const locked = tx.executeQuery(CompiledQuery.raw(lockSql, [key]));
+  const recorded = tx.executeQuery<{
+    what: "alive" | "released";
+    claim: string;
+    name: string;
+    value: string;
+  }>(
+    CompiledQuery.raw(recordSql, [
+      key,
+      names,
+      ids,
+      claims.map((claim) => claim.name),
+      claims.map((claim) => claim.value),
+      ids.map(issuedAt),
+    ]),
+  );
   const [, { rows }] = await Promise.all([locked, recorded]);
   const alive = new Set(rows.filter((row) => row.what === "alive").map((row) => row.claim));
   return {
@@ -60,6 +77,15 @@ export async function recordClaims(
       .map(({ claim, name, value }) => ({ id: claim, name, value, key })),
   };
 }
+
+interface ClaimRow {
+  readonly claim: string;
+  readonly dead: boolean;
+}
+
+const claimsById = readByValues((db, ids) =>
+  db.selectFrom("holdfast_claim").select(["claim", "dead"]).where("claim", ids.operator, ids.operand),
+);
 
 export type ClaimState = "absent" | "alive" | "dead";
 
@@ -74,13 +100,7 @@ export async function claimStates(
   await Promise.all(
     [...shards].map(async ([shard, asked]) => {
       const ids = asked.map((claim) => claim.id);
-      const rows = await env.port.read(shard, how, (db) =>
-        db
-          .selectFrom("holdfast_claim")
-          .select(["claim", "dead"])
-          .where("claim", ids.length === 1 ? "=" : "in", ids.length === 1 ? ids[0] : ids)
-          .execute(),
-      );
+      const rows = await env.port.read(shard, how, (db) => claimsById<ClaimRow>(db, ids));
       for (const row of rows) states.set(row.claim, row.dead ? "dead" : "alive");
     }),
   );

@@ -9,7 +9,16 @@ import type { Kysely } from "kysely";
 import type { LookupPage } from "../../../parts/database/lookup-port.ts";
 import type { AnyTables, ReadLevel, ReadOptions } from "../../../parts/database/port.ts";
 import { claimStates } from "./lookup-claims.ts";
+import { readByValues } from "./lookup-compiled.ts";
 import { type Claim, groupBy, type LookupEnv, shardOfValue } from "./lookup-env.ts";
+
+const rowsByValue = readByValues((db, values) =>
+  db
+    .selectFrom("holdfast_lookup")
+    .select(["value", "key", "claim as id"])
+    .where("name", "=", "")
+    .where("value", values.operator, values.operand),
+);
 
 export async function findKeys(
   env: LookupEnv,
@@ -20,14 +29,7 @@ export async function findKeys(
   const shards = groupBy(values, (value) => shardOfValue(env, name, value));
   const rows = await Promise.all(
     [...shards].map(([shard, sought]) =>
-      env.port.read(shard, how, (db: Kysely<AnyTables>) =>
-        db
-          .selectFrom("holdfast_lookup")
-          .select(["value", "key", "claim as id"])
-          .where("name", "=", name)
-          .where("value", sought.length === 1 ? "=" : "in", sought.length === 1 ? sought[0] : sought)
-          .execute(),
-      ),
+      env.port.read(shard, how, (db) => rowsByValue<Omit<Claim, "name">>(db, sought, [name])),
     ),
   );
   const alive = await aliveAmong(env, name, rows.flat(), how);

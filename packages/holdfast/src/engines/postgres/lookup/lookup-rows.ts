@@ -4,7 +4,7 @@
  * A row keeps others from a unique value. It is put there before the key's transaction begins, and goes, or passes
  * to another claim, only when its claim is known to be dead: so that a key never has a value without it.
  */
-import { sql, type Transaction } from "kysely";
+import { CompiledQuery, sql, type Transaction } from "kysely";
 import type { AnyTables } from "../../../parts/database/port.ts";
 import { type Claim, groupBy, type LookupEnv, shardOfValue } from "./lookup-env.ts";
 
@@ -54,24 +54,28 @@ function inOrder<C extends Claim>(claims: readonly C[]): readonly C[] {
   return [...claims].sort((a, b) => (order(a) < order(b) ? -1 : 1));
 }
 
+const replaceSql = `update holdfast_lookup
+  set key = $3, claim = $4::uuid, is_unique = $5, held = false, claimed_at = now()
+  where name = $1 and value = $2 and claim = any($6::uuid[])`;
+
+const insertSql = `insert into holdfast_lookup (name, value, key, claim, is_unique)
+  values ($1, $2, $3, $4::uuid, $5) on conflict do nothing`;
+
+const selectSql = `select key, claim, extract(epoch from clock_timestamp() - claimed_at)::float8 * 1000 as age
+  from holdfast_lookup where name = $1 and value = $2 and (is_unique or key = $3)`;
+
 async function claimRow(
   tx: Transaction<AnyTables>,
   wanted: WantedClaim,
   dead: ReadonlySet<string>,
 ): Promise<RowFound> {
   const { id, name, value, key, unique } = wanted;
-  const replaced =
-    dead.size > 0 &&
-    sql`update holdfast_lookup
-        set key = ${key}, claim = ${id}::uuid, is_unique = ${unique}, held = false, claimed_at = now()
-        where name = ${name} and value = ${value} and claim = any(${[...dead]}::uuid[])`.execute(tx);
-  const inserted = sql`insert into holdfast_lookup (name, value, key, claim, is_unique)
-      values (${name}, ${value}, ${key}, ${id}::uuid, ${unique}) on conflict do nothing`.execute(tx);
+  const written = [name, value, key, id, unique];
+  const replaced = dead.size > 0 && tx.executeQuery(CompiledQuery.raw(replaceSql, [...written, [...dead]]));
+  const inserted = tx.executeQuery(CompiledQuery.raw(insertSql, written));
   // A statement of its own: it sees the row that the one before has waited for.
-  const selected = sql<{ key: string; claim: string; age: number }>`
-      select key, claim, extract(epoch from clock_timestamp() - claimed_at)::float8 * 1000 as age
-        from holdfast_lookup where name = ${name} and value = ${value} and (is_unique or key = ${key})`.execute(
-    tx,
+  const selected = tx.executeQuery<{ key: string; claim: string; age: number }>(
+    CompiledQuery.raw(selectSql, [name, value, key]),
   );
   const [, , { rows }] = await Promise.all([replaced, inserted, selected]);
   const row = rows.find((one) => one.key === key) ?? rows[0];
