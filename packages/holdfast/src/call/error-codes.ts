@@ -204,6 +204,21 @@ export const errorCodes = {
     permanent: true,
     summary: "A key was to be assigned to a shard, and is on another one for ever.",
   },
+  HOLDFAST_LOOKUP_TAKEN: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Another key has the value of a unique lookup; nothing was written.",
+  },
+  HOLDFAST_LOOKUP_BUSY: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "Another write is about to take or give up the same value of a lookup, and did not end in time.",
+  },
+  HOLDFAST_REFERENCE_TOO_LARGE: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Reference tables would have more rows or bytes than declared; nothing was written.",
+  },
   HOLDFAST_IDEMPOTENCY_MISMATCH: {
     outcome: "not-applied",
     permanent: true,

@@ -34,6 +34,15 @@ export interface SystemDescription {
     readonly replicas: number;
     readonly nodes: number;
     readonly replication: ResolvedReplication;
+    readonly lookups: readonly { readonly name: string; readonly unique: boolean }[];
+    readonly reference:
+      | {
+          readonly migrations: string;
+          readonly tables: readonly string[];
+          readonly maxRows: number;
+          readonly maxBytes: number;
+        }
+      | undefined;
   }[];
   readonly caches: readonly string[];
   readonly topics: readonly { readonly name: string; readonly home: string | undefined }[];
@@ -66,6 +75,8 @@ export function describeSystem(system: System): SystemDescription {
       replicas: options.replicas,
       nodes: options.nodes,
       replication: options.replication,
+      lookups: [...options.lookups].map(([lookup, { unique }]) => ({ name: lookup, unique })),
+      reference: options.reference && { ...options.reference, migrations: options.reference.migrations.href },
     })),
     caches: system.caches.map(({ name }) => name),
     topics: system.topics.map(({ name, options }) => ({ name, home: options.home?.name })),
@@ -80,5 +91,9 @@ export function redeclareDatabase(described: SystemDescription["databases"][numb
     replicas: described.replicas,
     nodes: described.nodes,
     replication: described.replication,
+    lookups: Object.fromEntries(described.lookups.map(({ name, unique }) => [name, { unique }])),
+    ...(described.reference
+      ? { reference: { ...described.reference, migrations: new URL(described.reference.migrations) } }
+      : {}),
   });
 }

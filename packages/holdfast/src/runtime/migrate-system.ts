@@ -1,5 +1,6 @@
 /** Brings every database of a system to the state that its code expects: the framework's tables, then its own. */
 import type { Clock } from "../clock/index.ts";
+import { postgresDatabase } from "../engines/postgres/database.ts";
 import { installFramework } from "../engines/postgres/install.ts";
 import { migrateDatabase } from "../engines/postgres/migrate.ts";
 import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
@@ -11,6 +12,8 @@ export interface MigrateOptions {
   readonly progress: (text: string) => void;
 }
 
+/** How long the nodes have to get the reference tables before the system starts. */
+const settleMs = 30_000;
 /** Connections of the supervisor to each server while it migrates. */
 const poolSize = 4;
 
@@ -26,10 +29,19 @@ export async function migrateSystem(
     const nodes = openDatabaseNodes(config, { clock, applicationName: "holdfast migrate", poolSize });
     try {
       await installFramework(nodes);
-      await migrateDatabase(redeclareDatabase(described), nodes, {
+      const declaration = redeclareDatabase(described);
+      await migrateDatabase(declaration, nodes, {
+        onReference: ({ node, file }) =>
+          progress(`Migrating ${described.name}: ${file}, reference on ${node}`),
         onProgress: ({ shard, file }) =>
           progress(`Migrating ${described.name}: ${file}, shard ${shard + 1} of ${described.shardCount}`),
       });
+      if (described.reference) {
+        // A node that does not get them now gets them from the upkeep.
+        const { behind } = await postgresDatabase(declaration, nodes, clock).reference.settle(settleMs);
+        for (const { node, message } of behind)
+          progress(`Reference tables of ${described.name}: ${node} is behind: ${message}`);
+      }
     } finally {
       await nodes.close();
     }

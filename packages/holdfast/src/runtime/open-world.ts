@@ -39,8 +39,9 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
       poolSize: config.poolSize,
     });
     nodesOf.set(database.name, nodes);
-    closers.push(() => nodes.close(), keepUp(nodes, clock));
-    world.bind(database, postgresDatabase(database, nodes, clock));
+    const port = postgresDatabase(database, nodes, clock);
+    closers.push(() => nodes.close(), keepUp(nodes, clock, { options: database.options, port }));
+    world.bind(database, port);
   }
 
   const [first] = system.databases;

@@ -5,8 +5,9 @@
 import type { Kysely } from "kysely";
 import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
+import type { FullDatabasePort } from "../../parts/database/full-port.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
-import type { AnyTables, DatabasePort } from "../../parts/database/port.ts";
+import type { AnyTables, DatabasePort, ReadLevel, ReadOptions, ShardKey } from "../../parts/database/port.ts";
 import { resolveRead } from "../../parts/database/read-options.ts";
 import { shardMapProblems } from "../../placement/index.ts";
 import { guardProofs, type ProofMaker, writeProofs } from "./commit-proof.ts";
@@ -16,9 +17,12 @@ import { Directory } from "./directory.ts";
 import { keyLocator } from "./key-locator.ts";
 import { QualifiedStatements } from "./kysely-qualify.ts";
 import { StatementUse } from "./kysely-statement-use.ts";
+import { postgresLookups } from "./lookup/lookups.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { patienceOf } from "./pool-lease.ts";
 import type { QuorumProof } from "./quorum-proof.ts";
+import { postgresReference } from "./reference/reference.ts";
+import { referenceSchema } from "./search-path.ts";
 
 /** Schema of a logical shard, in the part's database on the shard's node. */
 export function shardSchema(shard: number): string {
@@ -32,11 +36,15 @@ const frameworkSchema = "holdfast";
  * @param nodes opened by the caller, who closes them
  * @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID when the shard map does not fit the declaration
  */
-export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes, clock: Clock): DatabasePort {
+export function postgresDatabase(
+  declaration: AnyDatabase,
+  nodes: DatabaseNodes,
+  clock: Clock,
+): FullDatabasePort {
   checkShardMap(declaration, nodes);
   const { shards } = nodes.config.shardMap;
   const uses = new StatementUse();
-  const statements = new QualifiedStatements();
+  const statements = new QualifiedStatements(declaration.options.reference?.tables);
   let reads = 0;
 
   const nodeOf = (shard: number): string => {
@@ -82,10 +90,10 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
     });
   };
 
-  const read = async <T>(
+  const read = <T>(
     node: string,
     schema: string,
-    how: Parameters<DatabasePort["read"]>[1],
+    how: ReadLevel | ReadOptions,
     run: (sql: Kysely<AnyTables>) => Promise<T>,
     undone?: Undone,
   ): Promise<T> => {
@@ -119,12 +127,20 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
     writeShard: (shard, run) => writeShard(shard, run, {}),
   });
 
-  return {
+  const locator = keyLocator(declaration, directory);
+  const sharded = {
     shardCount: shards.length,
-    ...keyLocator(declaration, directory),
+    ...locator,
     nodeOf,
     read: async (shard, how, run, undone) => read(nodeOf(shard), shardSchema(shard), how, run, undone),
     write: writeShard,
+  } satisfies Omit<DatabasePort, "writeOnce">;
+  // Lookups keep keys as text.
+  const { strategy } = declaration.options;
+  const locateText = (key: ShardKey) =>
+    locator.locate(strategy.by === "range" && strategy.of === "integer" ? BigInt(String(key)) : key);
+  return {
+    ...sharded,
     writeOnce: async (shard, guard, run, undone) =>
       write(
         nodeOf(shard),
@@ -136,8 +152,22 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
         },
         undone,
       ),
+    lookups: postgresLookups(declaration.name, { ...sharded, locate: locateText }, clock),
+    reference: postgresReference({
+      database: declaration.name,
+      reference: declaration.options.reference,
+      home: nodes.home,
+      nodes: nodes.config.nodes.map((node) => node.name),
+      clock,
+      read: (node, run) => read(node, referenceSchema, "strong", run, undefined),
+      write: async (node, run, options, undone) =>
+        write(node, referenceSchema, writeProofs(referenceShard, options, clock), run, undone),
+    }),
   };
 }
+
+/** In the place of a shard's number, where markers and idempotency keys of reference tables are kept. */
+const referenceShard = -1;
 
 export function checkShardMap(declaration: AnyDatabase, nodes: DatabaseNodes): void {
   const { shardCount } = declaration.options;

@@ -6,6 +6,7 @@
  */
 import { busInstall } from "./bus-sql.ts";
 import type { InstallStep } from "./install-step.ts";
+import { lookupInstall } from "./lookup/lookup-tables.ts";
 import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { placementInstall } from "./placement-sql.ts";
@@ -19,6 +20,7 @@ export const installSteps: readonly InstallStep[] = [
   topicInstall,
   tombstoneInstall,
   placementInstall,
+  lookupInstall,
 ];
 
 /** Of the transaction that installs or migrates: one at a time per database. */

@@ -87,3 +87,24 @@ test("a statement that failed for want of the path keeps to the path", () => {
   statements.needsPath(query);
   expect(statements.textFor(query, "s0")).toBeUndefined();
 });
+
+test("reference tables get their own schema, and what has only their name needs the search path", () => {
+  const statements = new QualifiedStatements(["country"]);
+  const text = (query: { compile(): CompiledQuery }) => statements.textFor(query.compile(), "s7");
+  const joined = db.selectFrom("link").innerJoin("country", "country.code", "link.country");
+  expect(text(joined.select(["link.code", "country.name"]).where("country.name", "=", "country"))).toBe(
+    'select "s7"."link"."code", "ref"."country"."name" from "s7"."link" inner join "ref"."country" on "ref"."country"."code" = "s7"."link"."country" where "ref"."country"."name" = $1',
+  );
+  expect(text(db.selectFrom("country as c").select("c.name"))).toBe(
+    'select "c"."name" from "ref"."country" as "c"',
+  );
+  expect(text(db.selectFrom("link as country").select("country.code"))).toBeUndefined();
+  expect(
+    text(
+      db
+        .with("country", (q) => q.selectFrom("link").select("code"))
+        .selectFrom("country")
+        .selectAll(),
+    ),
+  ).toBeUndefined();
+});

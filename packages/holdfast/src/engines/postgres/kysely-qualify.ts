@@ -7,12 +7,14 @@
  */
 import {
   type CompiledQuery,
+  IdentifierNode,
   type OperationNode,
   PostgresQueryCompiler,
   type RootOperationNode,
   WithSchemaPlugin,
 } from "kysely";
 import pg from "pg";
+import { referenceSchema } from "./search-path.ts";
 
 /** No identifier of a user's: Postgres refuses the character. */
 const placeholder = "shard\u0000";
@@ -26,13 +28,19 @@ const textsMax = 2_000;
 type Template = readonly string[] | undefined;
 
 export class QualifiedStatements {
+  readonly #reference: ReadonlySet<string>;
   #templates = new Map<string, Template>();
+
+  /** @param reference names of tables that are in the schema of the reference tables, on each node */
+  constructor(reference: readonly string[] = []) {
+    this.#reference = new Set(reference);
+  }
 
   /** @returns the statement's text for `schema`; `undefined` when it needs the search path */
   textFor(query: CompiledQuery, schema: string): string | undefined {
     let template = this.#templates.get(query.sql);
     if (template === undefined && !this.#templates.has(query.sql)) {
-      template = templateOf(query);
+      template = templateOf(query, this.#reference);
       this.#remember(query.sql, template);
     }
     return template?.join(pg.escapeIdentifier(schema));
@@ -50,10 +58,50 @@ export class QualifiedStatements {
   }
 }
 
-function templateOf({ query, queryId }: CompiledQuery): Template {
+function templateOf({ query, queryId }: CompiledQuery, reference: ReadonlySet<string>): Template {
   if (!namesOnlyTables(query)) return undefined;
-  const qualified = plugin.transformQuery({ node: query as RootOperationNode, queryId });
+  if (reference.size > 0 && renames(query, reference)) return undefined;
+  const known = reference.size === 0 ? query : namingReference(query, reference);
+  const qualified = plugin.transformQuery({ node: known as RootOperationNode, queryId });
   return compiler.compileQuery(qualified, queryId).sql.split(quotedPlaceholder);
+}
+
+/** Whether the statement gives the name of a reference table to something else: an alias, or a `with`. */
+function renames(node: OperationNode, reference: ReadonlySet<string>): boolean {
+  const { kind, ...fields } = node as OperationNode & Record<string, unknown>;
+  if (kind === "ValueNode" || kind === "PrimitiveValueListNode") return false;
+  if (kind === "AliasNode") {
+    const { alias } = fields as { alias: { name?: string } };
+    if (reference.has(alias.name ?? "")) return true;
+  }
+  if (kind === "CommonTableExpressionNameNode") {
+    const { table } = fields as { table: { table: { identifier: { name: string } } } };
+    if (reference.has(table.table.identifier.name)) return true;
+  }
+  return Object.values(fields).some((field) =>
+    (Array.isArray(field) ? field : [field]).some(
+      (one) => typeof one === "object" && one !== null && "kind" in one && renames(one, reference),
+    ),
+  );
+}
+
+/** The statement with the reference tables' schema at their names; what has a schema is left alone by the plugin. */
+function namingReference<Node extends OperationNode>(node: Node, reference: ReadonlySet<string>): Node {
+  const fields = Object.entries(node).map(([name, field]) => [name, inField(field, reference)]);
+  const named = Object.fromEntries(fields) as Node & {
+    schema?: OperationNode;
+    identifier?: { name: string };
+  };
+  if (node.kind !== "SchemableIdentifierNode" || named.schema) return named;
+  if (!reference.has(named.identifier?.name ?? "")) return named;
+  return { ...named, schema: IdentifierNode.create(referenceSchema) };
+}
+
+function inField(field: unknown, reference: ReadonlySet<string>): unknown {
+  if (Array.isArray(field)) return field.map((one) => inField(one, reference));
+  if (typeof field !== "object" || field === null || !("kind" in field)) return field;
+  if (field.kind === "ValueNode" || field.kind === "PrimitiveValueListNode") return field;
+  return namingReference(field as OperationNode, reference);
 }
 
 /** In `pg_catalog`, which is always searched first. */

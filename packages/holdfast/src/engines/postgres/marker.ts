@@ -32,16 +32,20 @@ const slots = 3;
 /** Stands for the shard in a tombstone. */
 const noShard = -1;
 
-export function drawMarker(clock: Clock, session: PgSession): Marker {
+/** A UUID, version 7 (RFC 9562). */
+export function drawMarkerId(clock: Clock): string {
   const bytes = Buffer.from(clock.random.bytes(16));
   bytes.writeUIntBE(clock.wallMs(), 0, 6);
-  // UUID version 7, variant 10 (RFC 9562): the rest is random.
+  // Version 7, variant 10: the rest is random.
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
   const hex = bytes.toString("hex");
-  const id = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+export function drawMarker(clock: Clock, session: PgSession): Marker {
   const serverMs = session.facts.wallMs + clock.monotonicMs() - session.connectedAtMs;
-  return { id, slot: Math.floor(serverMs / dayMs) % slots };
+  return { id: drawMarkerId(clock), slot: Math.floor(serverMs / dayMs) % slots };
 }
 
 /** The row, as it goes with COMMIT. */

@@ -11,13 +11,20 @@ import { shardsOn } from "../../placement/index.ts";
 import { checkShardMap, shardSchema } from "./database.ts";
 import { installFramework } from "./install.ts";
 import { checkLayout } from "./layout.ts";
+import { makeLookupTables } from "./lookup/lookup-tables.ts";
 import { type MigrationFile, readMigrations } from "./migrate-files.ts";
 import { type ShardLayout, shardSchemaSql } from "./migrate-shard-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import {
+  checkReference,
+  migrateReference,
+  type ReferenceMigrateOptions,
+} from "./reference/reference-migrate.ts";
+import { searchPath } from "./search-path.ts";
 import type { PgSession } from "./session.ts";
 import { isServerError } from "./session-error.ts";
 
-export interface MigrateOptions {
+export interface MigrateOptions extends ReferenceMigrateOptions {
   /** Called after each file on each shard. */
   readonly onProgress?: (step: { readonly shard: number; readonly file: string }) => void;
 }
@@ -55,14 +62,24 @@ export async function migrateDatabase(
   const { migrations, strategy, shardCount } = declaration.options;
   const files = migrations ? await readMigrations(migrations) : [];
   await installFramework(nodes);
+  // First, because the shards' tables may point at them.
+  await migrateReference(declaration, nodes, options);
   const applied = await Promise.all(
     nodes.config.nodes.map((node) => {
       const shards = shardsOn(nodes.config.shardMap, node.name);
-      return nodes
-        .primary(node.name)
-        .use((session) => migrateNode(session, { files, shards, strategy, shardCount, ...options }));
+      return nodes.primary(node.name).use((session) =>
+        migrateNode(session, {
+          files,
+          shards,
+          strategy,
+          shardCount,
+          lookups: declaration.options.lookups,
+          ...options,
+        }),
+      );
     }),
   );
+  await checkReference(declaration, nodes);
   return { files: files.length, shards: shardCount, applied: applied.reduce((sum, count) => sum + count, 0) };
 }
 
@@ -70,6 +87,7 @@ interface NodeWork extends MigrateOptions, ShardLayout {
   readonly files: readonly MigrationFile[];
   /** Those on this node. */
   readonly shards: readonly number[];
+  readonly lookups: AnyDatabase["options"]["lookups"];
 }
 
 async function migrateNode(session: PgSession, work: NodeWork): Promise<number> {
@@ -78,6 +96,7 @@ async function migrateNode(session: PgSession, work: NodeWork): Promise<number> 
   await session.send({ text: `select pg_advisory_lock(${migrateLock})` });
   await checkLayout(session, work);
   await makeSchemas(session, work);
+  await makeLookupTables(session, work.shards.map(shardSchema), work.lookups);
   const pending = pendingFiles(await recordedFiles(session, work.shards), work);
   // Only the last commit waits for the disk: it is behind the others in the log, so it carries them.
   await session.send({ text: "set synchronous_commit to off" });
@@ -137,7 +156,7 @@ async function applyFile(session: PgSession, shard: number, file: MigrationFile)
   const schema = shardSchema(shard);
   const begun = session.push({ text: "begin read write" });
   // For this file only, so that one that sets another path does not mislead the next.
-  const placed = session.push({ text: `set local search_path to ${schema}, public` });
+  const placed = session.push({ text: `set local search_path to ${searchPath(schema)}` });
   try {
     await session.send({ text: file.sql });
     await placed;

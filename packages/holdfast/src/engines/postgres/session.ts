@@ -18,6 +18,7 @@ import {
   type TrailRow,
 } from "./extended-query.ts";
 import { rowTypes } from "./query-answer.ts";
+import { searchPath } from "./search-path.ts";
 import {
   connectError,
   connectionLostError,
@@ -301,8 +302,7 @@ export class PgSession {
   useSchema(schema: string): Promise<unknown> | undefined {
     if (this.#schema === schema) return undefined;
     this.#schema = schema;
-    // `public` behind it, for the types and operators of extensions, which exist once per database.
-    const path = schema === noSchema ? "public" : `${pg.escapeIdentifier(schema)}, public`;
+    const path = schema === noSchema ? "public" : searchPath(schema);
     const answer = this.push({ text: `set search_path to ${path}` });
     answer.catch(() => this.taint());
     return answer;
@@ -317,7 +317,7 @@ export class PgSession {
    */
   begin(schema: string, settings?: string): Promise<unknown> {
     let text = "begin read write";
-    if (this.#schema !== schema) text = `set search_path to ${pg.escapeIdentifier(schema)}, public; ${text}`;
+    if (this.#schema !== schema) text = `set search_path to ${searchPath(schema)}; ${text}`;
     this.#schema = schema;
     if (settings !== undefined) text += `; ${settings}`;
     return this.push({ text });

@@ -285,7 +285,8 @@ export function databaseSuite(options: DatabaseSuiteOptions): void {
           {},
         );
       await Promise.all([crossing(a, b), crossing(b, a)]);
-      expect(runs).toBe(3);
+      // One of the two is chosen to give way; on a busy server it may meet the other once more.
+      expect(runs).toBeGreaterThanOrEqual(3);
       const serializable = () =>
         port.write(
           shard,

@@ -14,11 +14,14 @@ import { type EverywhereOptions, everywhere, type Page } from "./everywhere/ever
 import type { Select } from "./everywhere/page-query.ts";
 import type { ScatterDatabase } from "./everywhere/scatter.ts";
 import { type Totals, type TotalsOptions, totals } from "./everywhere/totals.ts";
+import type { FullDatabasePort } from "./full-port.ts";
+import { type Lookup, lookupHandle } from "./lookup.ts";
+import { type LookupOptions, type ResolvedLookups, resolveLookups } from "./lookup-options.ts";
+import { type LookupValues, lookupChanges } from "./lookup-values.ts";
 import type {
   AnyTables,
   Assignment,
   AssignOptions,
-  DatabasePort,
   EffectGuard,
   KeyPart,
   ShardKey,
@@ -31,6 +34,8 @@ import {
   readDefaults,
   readProblems,
 } from "./read-options.ts";
+import { type Reference, referenceHandle } from "./reference.ts";
+import { type ReferenceOptions, type ResolvedReference, resolveReference } from "./reference-options.ts";
 import {
   type ReplicationOptions,
   type ResolvedReplication,
@@ -54,6 +59,10 @@ export interface DatabaseOptions {
   readonly replication?: ReplicationOptions;
   /** What its reads promise where they do not say so themselves. Default: level `session`, `waitMs` 50. */
   readonly reads?: ReadOptions;
+  /** Values that lead to a key from any shard, such as an e-mail address, by name. Default: none. */
+  readonly lookups?: Readonly<Record<string, LookupOptions>>;
+  /** Small tables that every node has a copy of. Default: none. */
+  readonly reference?: ReferenceOptions;
 }
 
 export interface ResolvedDatabaseOptions {
@@ -67,9 +76,19 @@ export interface ResolvedDatabaseOptions {
   readonly nodes: number;
   readonly replication: ResolvedReplication;
   readonly reads: ResolvedRead;
+  readonly lookups: ResolvedLookups;
+  readonly reference: ResolvedReference | undefined;
 }
 
 export const databaseDefaults = { ...shardDefaults, replicas: 1, nodes: 1, reads: readDefaults } as const;
+
+export interface ShardWriteOptions extends WriteOptions {
+  /**
+   * What the key has under each lookup named here once the write has committed: one value, several, or `null` for
+   * none. What it had besides is given up in the same transaction. Lookups that are not named stay as they are.
+   */
+  readonly lookups?: LookupValues;
+}
 
 export interface Shard<Tables> {
   /**
@@ -84,8 +103,8 @@ export interface Shard<Tables> {
   /** Statements that cannot write, each with a snapshot of its own. @see ReadOptions */
   read<T>(run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
   read<T>(how: ReadLevel | ReadOptions, run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
-  /** A read-write transaction. @see WriteOptions */
-  write<T>(run: (tx: Transaction<Tables>) => Promise<T>, options?: WriteOptions): Promise<T>;
+  /** A read-write transaction. @see ShardWriteOptions */
+  write<T>(run: (tx: Transaction<Tables>) => Promise<T>, options?: ShardWriteOptions): Promise<T>;
   /** A read-write transaction that happens once per guard. @returns false when it had happened before */
   writeOnce(guard: EffectGuard, run: (tx: Transaction<Tables>) => Promise<void>): Promise<boolean>;
 }
@@ -93,7 +112,7 @@ export interface Shard<Tables> {
 /** A database of whatever tables: for code that routes, migrates or binds, and never looks at a row. */
 export type AnyDatabase = Database<AnyTables>;
 
-export interface Database<Tables> extends Bindable<DatabasePort> {
+export interface Database<Tables> extends Bindable<FullDatabasePort> {
   readonly kind: "database";
   readonly options: ResolvedDatabaseOptions;
   /**
@@ -147,6 +166,10 @@ export interface Database<Tables> extends Bindable<DatabasePort> {
    * @throws {HoldfastError} HOLDFAST_INPUT_INVALID; HOLDFAST_KEY_ASSIGNED when it is elsewhere than asked
    */
   assign(key: ShardKey, options?: AssignOptions): Promise<Assignment>;
+  /** From values to keys. @throws {HoldfastError} HOLDFAST_INPUT_INVALID when no such lookup is declared */
+  lookup(name: string): Lookup;
+  /** The tables that every node has a copy of. */
+  readonly reference: Reference<Tables>;
 }
 
 /** Nothing further of a select whose rows have the columns that are ordered by, as far as the compiler knows them. */
@@ -165,7 +188,7 @@ export function database<Tables>(name: string, options: DatabaseOptions = {}): D
     options: resolved,
     at: (key) => {
       const port = boundPort(handle);
-      if (resolved.shardBy !== "directory") return shard(handle, port.shardOf(key));
+      if (resolved.shardBy !== "directory") return shard(handle, port.shardOf(key), lookupKey(key));
       keyPartsOf(resolved.strategy, key, name);
       return keyedShard(handle, key);
     },
@@ -185,6 +208,10 @@ export function database<Tables>(name: string, options: DatabaseOptions = {}): D
     totals: <Row>(how: TotalsOptions, select: (sql: Kysely<Tables>) => Select<Row>) =>
       reported(handle, "totals", () => totals<Row>(scatterDatabase(handle), how, select)),
     assign: (key, how = {}) => reported(handle, "assign", async () => boundPort(handle).assign(key, how)),
+    lookup: (lookup) => lookupHandle(handle, lookup),
+    get reference() {
+      return referenceHandle<Tables>(handle);
+    },
   };
   return handle;
 }
@@ -221,7 +248,13 @@ function routeDatabase(handle: AnyDatabase): RouteDatabase {
   };
 }
 
-function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
+/** What lookups know a key by: text. A composite key has none. */
+function lookupKey(key: ShardKey): string | undefined {
+  return typeof key === "object" ? undefined : String(key);
+}
+
+/** @param key the one that led to it, if one did */
+function shard<Tables>(handle: Database<Tables>, index: number, key?: string): Shard<Tables> {
   const report = <T>(operation: string, run: (undone: Undone) => Promise<T>): Promise<T> =>
     currentWorld(handle).seam.operation("database", handle.name, operation, currentCall(), run, {
       shard: index,
@@ -237,8 +270,13 @@ function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
       if (!run) throw new TypeError("read needs a function to run");
       return report("read", (undone) => boundPort(handle).read(index, how, run, undone));
     },
-    write: (run, options = {}) =>
-      report("write", (undone) => boundPort(handle).write(index, run, options, undone)),
+    write: (run, { lookups, ...options } = {}) =>
+      report("write", async (undone) => {
+        const port = boundPort(handle);
+        if (lookups === undefined) return port.write(index, run, options, undone);
+        const changes = lookupChanges(handle.name, handle.options.lookups, key, lookups);
+        return port.lookups.write({ key: key as string, shard: index, changes }, run, options, undone);
+      }),
     writeOnce: (guard, run) =>
       report("write-once", (undone) => boundPort(handle).writeOnce(index, guard, run, undone)),
   };
@@ -251,7 +289,7 @@ function keyedShard<Tables>(handle: Database<Tables>, key: ShardKey): Shard<Tabl
     if (typeof found === "number") return found;
     return currentWorld(handle).seam.operation("database", handle.name, "locate", currentCall(), () => found);
   };
-  const located = async () => shard(handle, await locate());
+  const located = async () => shard(handle, await locate(), lookupKey(key));
   return {
     get index() {
       return boundPort(handle).shardOf(key);
@@ -274,6 +312,8 @@ function resolveDatabaseOptions(name: string, options: DatabaseOptions): Resolve
   const replication = resolveReplication(options.replication ?? {}, replicaCount);
   const nodes = options.nodes ?? databaseDefaults.nodes;
   const shards = resolveShards(options.shards ?? {}, nodes);
+  const lookups = resolveLookups(options.lookups ?? {});
+  const reference = options.reference && resolveReference(options.reference);
   const resolved: ResolvedDatabaseOptions = {
     migrations: options.migrations,
     shardBy: shards.strategy.by,
@@ -284,6 +324,8 @@ function resolveDatabaseOptions(name: string, options: DatabaseOptions): Resolve
     nodes,
     replication: Object.freeze(replication.replication),
     reads: Object.freeze({ ...readDefaults, ...definedOf(options.reads ?? {}) }),
+    lookups: lookups.lookups,
+    reference: reference?.reference,
   };
   const problems: string[] = [];
   const naming = namingProblem("database", name);
@@ -294,6 +336,7 @@ function resolveDatabaseOptions(name: string, options: DatabaseOptions): Resolve
     problems.push(`replicas should be a whole number from 0 to 5, got ${replicas}`);
   problems.push(...replication.problems);
   problems.push(...readProblems(resolved.reads, "reads."));
+  problems.push(...lookups.problems, ...(reference?.problems ?? []));
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `database "${name}"`, problems);
   return Object.freeze(resolved);
 }

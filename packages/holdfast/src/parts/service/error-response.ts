@@ -10,7 +10,9 @@ import { escapeHeaders, HoldfastError } from "../../call/index.ts";
 const statusOfCode: Readonly<Record<string, number>> = {
   HOLDFAST_INPUT_INVALID: 400,
   HOLDFAST_WRITE_LOST: 409,
+  HOLDFAST_LOOKUP_TAKEN: 409,
   HOLDFAST_IDEMPOTENCY_MISMATCH: 422,
+  HOLDFAST_LOOKUP_BUSY: 503,
   HOLDFAST_OVERLOADED: 503,
   HOLDFAST_UNAVAILABLE: 503,
   HOLDFAST_CONNECTION_LOST: 503,

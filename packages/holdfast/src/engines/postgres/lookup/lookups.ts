@@ -1,0 +1,34 @@
+/**
+ * Lookups on Postgres: the steps, put together over a database's reads and writes.
+ */
+import type { Clock } from "../../../clock/index.ts";
+import type { LookupPort } from "../../../parts/database/lookup-port.ts";
+import type { LookupEnv } from "./lookup-env.ts";
+import { findKeys, keysOfValue } from "./lookup-find.ts";
+import { sweepLookups } from "./lookup-sweep.ts";
+import { writeWithLookups } from "./lookup-write.ts";
+
+/** How long a claim that is not born keeps others from its value: a write that goes well takes some milliseconds. */
+const claimGraceMs = 2_000;
+
+/** For tests. */
+export interface LookupSettings {
+  /** Awaited between any two steps, and may throw there. */
+  readonly step?: LookupEnv["step"];
+  readonly graceMs?: number;
+}
+
+export function postgresLookups(
+  database: string,
+  port: LookupEnv["port"],
+  clock: Clock,
+  { step = async () => {}, graceMs = claimGraceMs }: LookupSettings = {},
+): LookupPort {
+  const env: LookupEnv = { database, port, clock, graceMs, step };
+  return {
+    write: (write, run, options, undone) => writeWithLookups(env, write, run, options, undone),
+    find: (name, values, how) => findKeys(env, name, values, how),
+    keys: (name, value, page, how) => keysOfValue(env, name, value, page, how),
+    sweep: () => sweepLookups(env),
+  };
+}
