@@ -188,6 +188,11 @@ export const errorCodes = {
     permanent: true,
     summary: "A failover lost what this session had written, read or heard of; this call was not begun.",
   },
+  HOLDFAST_VERSION_CONFLICT: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A change was made for a version that is no longer the current one; `data.current` has that.",
+  },
   HOLDFAST_IDEMPOTENCY_MISMATCH: {
     outcome: "not-applied",
     permanent: true,

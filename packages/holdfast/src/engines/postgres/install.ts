@@ -6,8 +6,10 @@
  */
 import { busInstall } from "./bus-sql.ts";
 import type { InstallStep } from "./install-step.ts";
+import { keptInstall } from "./kept-sql.ts";
 import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import { rowsInstall } from "./rows-sql.ts";
 import type { PgSession } from "./session.ts";
 import { tombstoneInstall, topicInstall } from "./topic-sql.ts";
 
@@ -17,6 +19,8 @@ export const installSteps: readonly InstallStep[] = [
   busInstall,
   topicInstall,
   tombstoneInstall,
+  rowsInstall,
+  keptInstall,
 ];
 
 /** Of the transaction that installs or migrates: one at a time per database. */

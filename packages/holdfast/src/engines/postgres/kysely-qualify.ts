@@ -60,7 +60,7 @@ function templateOf({ query, queryId }: CompiledQuery): Template {
 const postgresFunctions: ReadonlySet<string> = new Set([
   ...["count", "sum", "avg", "min", "max", "bool_and", "bool_or", "array_agg", "string_agg"],
   ...["json_agg", "jsonb_agg", "to_json", "to_jsonb", "row_number", "rank", "dense_rank"],
-  ...["coalesce", "greatest", "least", "lower", "upper", "length", "abs", "round", "now"],
+  ...["coalesce", "greatest", "least", "lower", "upper", "length", "abs", "round", "now", "any"],
 ]);
 
 /** Words that the query builder itself writes as raw SQL. */

@@ -8,6 +8,7 @@ import type { Kysely, Transaction } from "kysely";
 import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
+import { noteOpened } from "./opened-on.ts";
 import type { AnyTables, DatabasePort, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
 import {
   type ReadLevel,
@@ -94,6 +95,11 @@ function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
     currentWorld(handle).seam.operation("database", handle.name, operation, currentCall(), run, {
       shard: index,
     });
+  /** Helpers that are handed its `sql` or `tx` can tell which shard it is of. */
+  const noted =
+    <Statements extends object, T>(run: (statements: Statements) => Promise<T>) =>
+    (statements: Statements) =>
+      run(noteOpened(statements, handle, index));
   return {
     index,
     read<T>(
@@ -102,12 +108,12 @@ function shard<Tables>(handle: Database<Tables>, index: number): Shard<Tables> {
     ): Promise<T> {
       const [how, run] = typeof first === "function" ? [handle.options.reads.level, first] : [first, second];
       if (!run) throw new TypeError("read needs a function to run");
-      return report("read", (undone) => boundPort(handle).read(index, how, run, undone));
+      return report("read", (undone) => boundPort(handle).read(index, how, noted(run), undone));
     },
     write: (run, options = {}) =>
-      report("write", (undone) => boundPort(handle).write(index, run, options, undone)),
+      report("write", (undone) => boundPort(handle).write(index, noted(run), options, undone)),
     writeOnce: (guard, run) =>
-      report("write-once", (undone) => boundPort(handle).writeOnce(index, guard, run, undone)),
+      report("write-once", (undone) => boundPort(handle).writeOnce(index, guard, noted(run), undone)),
   };
 }
 

@@ -10,6 +10,7 @@ import { escapeHeaders, HoldfastError } from "../../call/index.ts";
 const statusOfCode: Readonly<Record<string, number>> = {
   HOLDFAST_INPUT_INVALID: 400,
   HOLDFAST_WRITE_LOST: 409,
+  HOLDFAST_VERSION_CONFLICT: 412,
   HOLDFAST_IDEMPOTENCY_MISMATCH: 422,
   HOLDFAST_OVERLOADED: 503,
   HOLDFAST_UNAVAILABLE: 503,
