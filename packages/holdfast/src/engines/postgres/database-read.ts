@@ -38,6 +38,8 @@ export interface ReadRequest<T> {
   readonly turn: number;
   run(sql: Kysely<AnyTables>): Promise<T>;
   readonly undone: Undone | undefined;
+  /** Gets the text of each statement; `undefined`: nobody wants it. */
+  readonly told: ((text: string) => void) | undefined;
 }
 
 /** What came of asking one server. */
@@ -160,7 +162,7 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, session: PgSess
   const before = call?.session.get(node);
   const trailer = remembers && request.tracked ? trailerFor(pool) : undefined;
   const { schema, statements } = request;
-  const lease = leaseKysely(session, request.uses, { schema, statements }, trailer);
+  const lease = leaseKysely(session, request.uses, { schema, statements }, trailer, request.told);
   let value: T;
   try {
     value = await request.run(lease.sql);

@@ -2,7 +2,7 @@
  * The engine of a database part on Postgres: finds the shard of a key and the node of a shard, and has the read
  * or the write done there.
  */
-import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
+import { type Call, currentCall, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
 import type { DatabasePort } from "../../parts/database/port.ts";
@@ -32,6 +32,18 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
   const uses = new StatementUse();
   const statements = new QualifiedStatements();
   let reads = 0;
+  const watch = nodes.told;
+  const toldOf = (node: string, shard: number, call: Call | undefined) =>
+    watch &&
+    ((text: string) =>
+      watch.statement({
+        database: declaration.name,
+        shard,
+        schema: shardSchema(shard),
+        endpoint: nodes.primary(node).endpoint,
+        text,
+        call,
+      }));
 
   const nodeOf = (shard: number): string => {
     const node = shards[shard];
@@ -73,12 +85,17 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
       track: call !== undefined && isTracked(node),
       run,
       undone,
+      told: toldOf(node, shard, call),
     });
   };
 
   return {
     shardCount: shards.length,
-    shardOf: (key) => keyHashModulo(String(key), shards.length),
+    shardOf: (key) => {
+      const shard = keyHashModulo(String(key), shards.length);
+      watch?.key({ database: declaration.name, key: String(key), shard, shardCount: shards.length });
+      return shard;
+    },
     read: async (shard, how, run, undone) => {
       const node = nodeOf(shard);
       const call = currentCall();
@@ -98,6 +115,7 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
         turn: reads++,
         run,
         undone,
+        told: toldOf(node, shard, call),
       });
     },
     write: async (shard, run, options, undone) =>

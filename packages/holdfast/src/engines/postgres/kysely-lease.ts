@@ -56,14 +56,18 @@ export interface Placing {
   readonly statements: QualifiedStatements;
 }
 
-/** @param trailer sent behind each statement in the same packet, for facts that have to be newer than its answer */
+/**
+ * @param trailer sent behind each statement in the same packet, for facts that have to be newer than its answer
+ * @param told gets the text of each statement, before it is sent
+ */
 export function leaseKysely(
   session: PgSession,
   uses: StatementUse,
   placing?: Placing,
   trailer?: Statement,
+  told?: (text: string) => void,
 ): KyselyLease {
-  const connection = new LeasedConnection(session, uses, placing, trailer);
+  const connection = new LeasedConnection(session, uses, placing, trailer, told);
   const executor = new DefaultQueryExecutor(compiler, adapter, {
     provideConnection: (consumer) => consumer(connection),
   });
@@ -103,21 +107,25 @@ class LeasedConnection implements DatabaseConnection {
   readonly #uses: StatementUse;
   readonly #placing: Placing | undefined;
   readonly #trailer: Statement | undefined;
+  readonly #told: ((text: string) => void) | undefined;
 
   constructor(
     session: PgSession,
     uses: StatementUse,
     placing: Placing | undefined,
     trailer: Statement | undefined,
+    told: ((text: string) => void) | undefined,
   ) {
     this.#session = session;
     this.#uses = uses;
     this.#placing = placing;
     this.#trailer = trailer;
+    this.#told = told;
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     if (this.ended) throw endedError();
+    this.#told?.(query.sql);
     const raw = query.query.kind === "RawNode";
     if (raw) this.#inspect(query.sql);
     try {
