@@ -219,6 +219,11 @@ export const errorCodes = {
     permanent: true,
     summary: "Reference tables would have more rows or bytes than declared; nothing was written.",
   },
+  HOLDFAST_VERSION_CONFLICT: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A change was made for a version that is no longer the current one; `data.current` has that.",
+  },
   HOLDFAST_IDEMPOTENCY_MISMATCH: {
     outcome: "not-applied",
     permanent: true,

@@ -40,6 +40,8 @@ export interface ReadRequest<T> {
   readonly turn: number;
   run(sql: Kysely<AnyTables>): Promise<T>;
   readonly undone: Undone | undefined;
+  /** Gets the text of each statement; `undefined`: nobody wants it. */
+  readonly told: ((text: string) => void) | undefined;
 }
 
 /** What came of asking one server. */
@@ -170,7 +172,13 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, held: HeldSessi
     if (!(await isFit(pool, session, read.level, known, nodes))) throw goneBehindError(pool.where);
     return session;
   };
-  const lease = leaseKysely(held.session, request.uses, { schema, statements, clock, limit, own }, trailer);
+  const lease = leaseKysely(
+    held.session,
+    request.uses,
+    { schema, statements, clock, limit, own },
+    trailer,
+    request.told,
+  );
   held.onRelease = () => lease.end();
   let value: T;
   try {

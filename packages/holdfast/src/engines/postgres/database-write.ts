@@ -53,6 +53,8 @@ export interface WriteRequest<T> {
   readonly track: boolean;
   run(tx: Transaction<AnyTables>): Promise<T>;
   readonly undone: Undone | undefined;
+  /** Gets the text of each statement; `undefined`: nobody wants it. */
+  readonly told: ((text: string) => void) | undefined;
 }
 
 /** Attempts in all; the patience usually ends first. */
@@ -189,7 +191,7 @@ async function transact<T>(
   session.limitStatements(request.patience.call?.remainingMs() ?? Number.POSITIVE_INFINITY);
   const begun = proof.begin(session, request.schema);
   begun.catch(() => {});
-  const lease = leaseKysely(session, request.uses);
+  const lease = leaseKysely(session, request.uses, undefined, undefined, request.told);
   let value: T;
   try {
     if (!proof.eager) {

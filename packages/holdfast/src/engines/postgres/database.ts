@@ -3,7 +3,7 @@
  * or the write done there.
  */
 import type { Kysely } from "kysely";
-import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
+import { type Call, currentCall, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { FullDatabasePort } from "../../parts/database/full-port.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
@@ -32,6 +32,14 @@ export function shardSchema(shard: number): string {
 /** Schema of the framework's own tables, on every node. */
 const frameworkSchema = "holdfast";
 
+/** Where statements run. */
+interface Place {
+  readonly node: string;
+  readonly schema: string;
+  /** Absent for what is no shard's. */
+  readonly shard?: number;
+}
+
 /**
  * @param nodes opened by the caller, who closes them
  * @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID when the shard map does not fit the declaration
@@ -46,6 +54,19 @@ export function postgresDatabase(
   const uses = new StatementUse();
   const statements = new QualifiedStatements(declaration.options.reference?.tables);
   let reads = 0;
+  const watch = nodes.told;
+  const toldOf = ({ node, schema, shard }: Place, call: Call | undefined) =>
+    watch && shard !== undefined
+      ? (text: string) =>
+          watch.statement({
+            database: declaration.name,
+            shard,
+            schema,
+            endpoint: nodes.primary(node).endpoint,
+            text,
+            call,
+          })
+      : undefined;
 
   const nodeOf = (shard: number): string => {
     const node = shards[shard];
@@ -67,14 +88,17 @@ export function postgresDatabase(
       ? nodes.watch(node).quorum(replication.onReplicaLoss === "degrade")
       : undefined;
 
+  const placeOf = (shard: number): Place => ({ node: nodeOf(shard), schema: shardSchema(shard), shard });
+  const atHome: Place = { node: nodes.home, schema: frameworkSchema };
+
   const write = <T>(
-    node: string,
-    schema: string,
+    place: Place,
     proofs: ProofMaker<T>,
     run: Parameters<typeof writeTransaction<T>>[0]["run"],
     undone: Undone | undefined,
   ): Promise<T> => {
     const call = currentCall();
+    const { node, schema } = place;
     return writeTransaction({
       nodes,
       node,
@@ -87,17 +111,18 @@ export function postgresDatabase(
       track: call !== undefined && isTracked(node),
       run,
       undone,
+      told: toldOf(place, call),
     });
   };
 
   const read = <T>(
-    node: string,
-    schema: string,
+    place: Place,
     how: ReadLevel | ReadOptions,
     run: (sql: Kysely<AnyTables>) => Promise<T>,
     undone?: Undone,
   ): Promise<T> => {
     const call = currentCall();
+    const { node, schema } = place;
     const asked = resolveRead(how, declaration.options.reads);
     const onPrimary = asked.level !== "eventual" && call?.session.requiresPrimary(node) === true;
     return readOnly({
@@ -114,25 +139,32 @@ export function postgresDatabase(
       turn: reads++,
       run,
       undone,
+      told: toldOf(place, call),
     });
   };
 
   const writeShard: DatabasePort["write"] = async (shard, run, options, undone) =>
-    write(nodeOf(shard), shardSchema(shard), writeProofs(shard, options, clock), run, undone);
+    write(placeOf(shard), writeProofs(shard, options, clock), run, undone);
 
   const directory = new Directory(declaration, {
-    readHome: (level, run) => read(nodes.home, frameworkSchema, level, run),
+    readHome: (level, run) => read(atHome, level, run),
     // Markers are told apart by their ids; the shard only says whose idempotency keys they are.
-    writeHome: (run) => write(nodes.home, frameworkSchema, writeProofs(0, {}, clock), run, undefined),
+    writeHome: (run) => write(atHome, writeProofs(0, {}, clock), run, undefined),
     writeShard: (shard, run) => writeShard(shard, run, {}),
   });
 
   const locator = keyLocator(declaration, directory);
+  const watchedShardOf: DatabasePort["shardOf"] = (key) => {
+    const shard = locator.shardOf(key);
+    watch?.key({ database: declaration.name, key: String(key), shard, shardCount: shards.length });
+    return shard;
+  };
   const sharded = {
     shardCount: shards.length,
     ...locator,
+    shardOf: watch ? watchedShardOf : locator.shardOf,
     nodeOf,
-    read: async (shard, how, run, undone) => read(nodeOf(shard), shardSchema(shard), how, run, undone),
+    read: async (shard, how, run, undone) => read(placeOf(shard), how, run, undone),
     write: writeShard,
   } satisfies Omit<DatabasePort, "writeOnce">;
   // Lookups keep keys as text.
@@ -143,8 +175,7 @@ export function postgresDatabase(
     ...sharded,
     writeOnce: async (shard, guard, run, undone) =>
       write(
-        nodeOf(shard),
-        shardSchema(shard),
+        placeOf(shard),
         guardProofs(guard),
         async (tx) => {
           await run(tx);
@@ -159,9 +190,9 @@ export function postgresDatabase(
       home: nodes.home,
       nodes: nodes.config.nodes.map((node) => node.name),
       clock,
-      read: (node, run) => read(node, referenceSchema, "strong", run, undefined),
+      read: (node, run) => read({ node, schema: referenceSchema }, "strong", run, undefined),
       write: async (node, run, options, undone) =>
-        write(node, referenceSchema, writeProofs(referenceShard, options, clock), run, undone),
+        write({ node, schema: referenceSchema }, writeProofs(referenceShard, options, clock), run, undone),
     }),
   };
 }

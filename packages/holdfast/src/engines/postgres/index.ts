@@ -7,3 +7,11 @@ export { maintainMarkers } from "./marker.ts";
 export { type Migrated, type MigrateOptions, migrateDatabase } from "./migrate.ts";
 export { type DatabaseNodes, type DatabaseNodesEnv, openDatabaseNodes } from "./nodes.ts";
 export { type PostgresTopic, postgresTopic } from "./topic.ts";
+export {
+  type DevelopmentWatch,
+  type DevelopmentWatchOptions,
+  developmentWatch,
+  developmentWatchDefaults,
+} from "./warnings/development-watch.ts";
+export type { SeenKey, SeenStatement, StatementWatch } from "./warnings/statement-watch.ts";
+export { type DevelopmentWarning, type WarningCode, warningCodes } from "./warnings/warning.ts";

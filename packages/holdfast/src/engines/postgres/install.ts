@@ -6,10 +6,12 @@
  */
 import { busInstall } from "./bus-sql.ts";
 import type { InstallStep } from "./install-step.ts";
+import { keptInstall } from "./kept-sql.ts";
 import { lookupInstall } from "./lookup/lookup-tables.ts";
 import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { placementInstall } from "./placement-sql.ts";
+import { rowsInstall } from "./rows-sql.ts";
 import type { PgSession } from "./session.ts";
 import { tombstoneInstall, topicInstall } from "./topic-sql.ts";
 
@@ -21,6 +23,8 @@ export const installSteps: readonly InstallStep[] = [
   tombstoneInstall,
   placementInstall,
   lookupInstall,
+  rowsInstall,
+  keptInstall,
 ];
 
 /** Of the transaction that installs or migrates: one at a time per database. */

@@ -63,14 +63,18 @@ export interface Placing {
   own(): Promise<PgSession>;
 }
 
-/** @param trailer asked with each statement, for facts that have to be newer than its answer */
+/**
+ * @param trailer asked with each statement, for facts that have to be newer than its answer
+ * @param told gets the text of each statement, before it is sent
+ */
 export function leaseKysely(
   session: PgSession,
   uses: StatementUse,
   placing?: Placing,
   trailer?: Trailer,
+  told?: (text: string) => void,
 ): KyselyLease {
-  const connection = new LeasedConnection(session, uses, placing, trailer);
+  const connection = new LeasedConnection(session, uses, placing, trailer, told);
   const executor = new DefaultQueryExecutor(compiler, adapter, {
     provideConnection: (consumer) => consumer(connection),
   });
@@ -113,22 +117,26 @@ class LeasedConnection implements DatabaseConnection {
   readonly #uses: StatementUse;
   readonly #placing: Placing | undefined;
   readonly #trailer: Trailer | undefined;
+  readonly #told: ((text: string) => void) | undefined;
 
   constructor(
     session: PgSession,
     uses: StatementUse,
     placing: Placing | undefined,
     trailer: Trailer | undefined,
+    told: ((text: string) => void) | undefined,
   ) {
     this.#session = session;
     this.#shared = placing !== undefined;
     this.#uses = uses;
     this.#placing = placing;
     this.#trailer = trailer;
+    this.#told = told;
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     if (this.ended) throw endedError();
+    this.#told?.(query.sql);
     const raw = query.query.kind === "RawNode";
     if (raw) this.#inspect(query.sql);
     try {

@@ -108,7 +108,7 @@ function inField(field: unknown, reference: ReadonlySet<string>): unknown {
 const postgresFunctions: ReadonlySet<string> = new Set([
   ...["count", "sum", "avg", "min", "max", "bool_and", "bool_or", "array_agg", "string_agg"],
   ...["json_agg", "jsonb_agg", "to_json", "to_jsonb", "row_number", "rank", "dense_rank"],
-  ...["coalesce", "greatest", "least", "lower", "upper", "length", "abs", "round", "now"],
+  ...["coalesce", "greatest", "least", "lower", "upper", "length", "abs", "round", "now", "any"],
 ]);
 
 /** Words that the query builder itself writes as raw SQL. */

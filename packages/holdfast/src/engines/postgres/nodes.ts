@@ -9,6 +9,7 @@ import { QuorumProof } from "./quorum-proof.ts";
 import { ReplayWatch } from "./replay-watch.ts";
 import type { TokenCounts } from "./session-review.ts";
 import { TimelineHistories } from "./timeline-history.ts";
+import type { StatementWatch } from "./warnings/statement-watch.ts";
 
 export interface DatabaseNodesEnv {
   readonly clock: Clock;
@@ -18,6 +19,8 @@ export interface DatabaseNodesEnv {
   readonly poolSize?: number;
   /** Most operations that wait for a connection to each server. Default 32 for each connection. */
   readonly queueMax?: number;
+  /** Told of every statement and key, for development. Default: nobody, at no cost. @see developmentWatch */
+  readonly watch?: StatementWatch;
 }
 
 /** What is learned of a node's servers as they are used. */
@@ -33,6 +36,8 @@ export interface DatabaseNodes {
   readonly config: DatabaseConfig;
   /** Name of the first node: the home of whatever keeps its log or bus in this database. */
   readonly home: string;
+  /** Who is told of statements and keys, while a system is developed. */
+  readonly told: StatementWatch | undefined;
   primary(node: string): NodePool;
   /** The node's first replica, if it has any. */
   replica(node: string): NodePool | undefined;
@@ -87,6 +92,7 @@ export function openDatabaseNodes(config: DatabaseConfig, env: DatabaseNodesEnv)
   return {
     config,
     home,
+    told: env.watch,
     primary: (name) => node(name).primary,
     replica: (name) => node(name).replicas[0],
     replicas: (name) => node(name).replicas,

@@ -9,6 +9,7 @@ import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
 import type { ShardStrategy } from "../../placement/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
+
 import type { Buildable } from "./compile-only.ts";
 import { type EverywhereOptions, everywhere, type Page } from "./everywhere/everywhere.ts";
 import type { Select } from "./everywhere/page-query.ts";
@@ -18,6 +19,7 @@ import type { FullDatabasePort } from "./full-port.ts";
 import { type Lookup, lookupHandle } from "./lookup.ts";
 import { type LookupOptions, type ResolvedLookups, resolveLookups } from "./lookup-options.ts";
 import { type LookupValues, lookupChanges } from "./lookup-values.ts";
+import { noteOpened } from "./opened-on.ts";
 import type {
   AnyTables,
   Assignment,
@@ -27,6 +29,7 @@ import type {
   ShardKey,
   WriteOptions,
 } from "./port.ts";
+
 import {
   type ReadLevel,
   type ReadOptions,
@@ -259,6 +262,11 @@ function shard<Tables>(handle: Database<Tables>, index: number, key?: string): S
     currentWorld(handle).seam.operation("database", handle.name, operation, currentCall(), run, {
       shard: index,
     });
+  /** Helpers that are handed its `sql` or `tx` can tell which shard it is of. */
+  const noted =
+    <Statements extends object, T>(run: (statements: Statements) => Promise<T>) =>
+    (statements: Statements) =>
+      run(noteOpened(statements, handle, index));
   return {
     index,
     locate: async () => index,
@@ -268,17 +276,17 @@ function shard<Tables>(handle: Database<Tables>, index: number, key?: string): S
     ): Promise<T> {
       const [how, run] = typeof first === "function" ? [handle.options.reads.level, first] : [first, second];
       if (!run) throw new TypeError("read needs a function to run");
-      return report("read", (undone) => boundPort(handle).read(index, how, run, undone));
+      return report("read", (undone) => boundPort(handle).read(index, how, noted(run), undone));
     },
     write: (run, { lookups, ...options } = {}) =>
       report("write", async (undone) => {
         const port = boundPort(handle);
-        if (lookups === undefined) return port.write(index, run, options, undone);
+        if (lookups === undefined) return port.write(index, noted(run), options, undone);
         const changes = lookupChanges(handle.name, handle.options.lookups, key, lookups);
-        return port.lookups.write({ key: key as string, shard: index, changes }, run, options, undone);
+        return port.lookups.write({ key: key as string, shard: index, changes }, noted(run), options, undone);
       }),
     writeOnce: (guard, run) =>
-      report("write-once", (undone) => boundPort(handle).writeOnce(index, guard, run, undone)),
+      report("write-once", (undone) => boundPort(handle).writeOnce(index, guard, noted(run), undone)),
   };
 }
 
