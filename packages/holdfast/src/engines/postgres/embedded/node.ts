@@ -12,11 +12,12 @@ import { resolveBinaries } from "./binaries.ts";
 import { freePort } from "./free-port.ts";
 import { randomPassword } from "./init-data.ts";
 import { type NodeRecord, readNodeRecord, writeNodeRecord } from "./node-record.ts";
-import { fileName, NodeServers, superuser } from "./node-servers.ts";
+import { NodeServers } from "./node-servers.ts";
 import { type OsUser, serverUser } from "./os-user.ts";
 import { isRunning, processStartTime, stopOrphans } from "./processes.ts";
 import { defaultSharedDir } from "./reachable.ts";
 import type { RunningNode, StartNodeOptions } from "./running-node.ts";
+import { fileName, superuser } from "./server-id.ts";
 import { chooseServersDir } from "./servers-dir.ts";
 import { socketDirOf } from "./socket-dir.ts";
 
