@@ -1,7 +1,7 @@
 /** What was backed up comes back: at the cut, at a time, to the end, over failovers and restores. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { backedUpNodes, type BackedUpNodes } from "./fixtures/backed-up-nodes.ts";
+import { type BackedUpNodes, backedUpNodes } from "./fixtures/backed-up-nodes.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -33,6 +33,6 @@ test("smoke", async () => {
   await world.start();
   console.log(await world.ask(0, "select count(*), max(id) from item"));
   await world.stop();
-  restored = await world.restore(taken.dir, { target: { kind: "time", atMs: between + 3} });
+  restored = await world.restore(taken.dir, { target: { kind: "time", atMs: between + 3 } });
   console.log(JSON.stringify(restored.nodes, null, 1));
 });
