@@ -94,7 +94,15 @@ export async function cutSystem(
       { data: { field: "name", value: options.name } },
     );
   }
-  const cut = await makeCut(Object.values(await databasesOf(record)), options);
+  const databases = await databasesOf(record);
+  const archives = await archivesOf(dir, nodeNames(databases));
+  if (!archives.every((archive) => archive)) {
+    throw new HoldfastError(
+      "HOLDFAST_USAGE",
+      "A cut apart from a backup is reached through the archive of the log, and that is off. Switch it on with `holdfast backup --archive on`, and take a backup.",
+    );
+  }
+  const cut = await makeCut(Object.values(databases), options);
   await changeCatalogue(dir, (now) => ({ ...now, cuts: [...now.cuts, cut] }));
   return cut;
 }
@@ -135,6 +143,11 @@ async function beginArchive(
     return "begun";
   }
   return known.every((archive) => archive !== null) ? "on" : "off";
+}
+
+/** Where each node archives its log; null when that was switched off, undefined when nobody has decided. */
+function archivesOf(dir: string, names: readonly string[]): Promise<(string | null | undefined)[]> {
+  return Promise.all(names.map(async (name) => (await readNodeRecord(join(dir, name)))?.archiveDir));
 }
 
 async function backupNode(dir: string, name: string): Promise<BackupNode> {

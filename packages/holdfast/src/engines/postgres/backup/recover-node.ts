@@ -94,7 +94,8 @@ export class NodeRecovery {
     const problem = this.#endProblem(reached);
     if (problem !== undefined) throw walMissing(node.name, problem, reached);
     if (target.kind !== "time") return reached;
-    if (plan.gap !== undefined) throw walMissing(node.name, plan.gap, reached);
+    if (plan.gap !== undefined && !isLatest(target.atMs, reached))
+      throw walMissing(node.name, plan.gap, reached);
     // Nothing was committed between the end of the log and the wanted time. Postgres promotes nobody who has not
     // reached his target, so it goes on without one.
     await this.#server.stop();
@@ -259,14 +260,19 @@ function targetSettings(target: RestoreTarget): Record<string, string> {
   return target.kind === "time" ? { recovery_target_time: isoTime(target.atMs).replace("Z", "+00") } : {};
 }
 
+/** The time of the last commit before a gap, as it was told: rounded up, so that the commit is in it. */
+function isLatest(atMs: number, { lastCommitAtMs }: Reached): boolean {
+  return lastCommitAtMs !== null && atMs <= Math.ceil(lastCommitAtMs);
+}
+
 function walMissing(node: string, why: string, { lsn, lastCommitAtMs }: Reached): HoldfastError {
   const latest =
     lastCommitAtMs === null
       ? ""
-      : ` The latest reachable time is ${isoTime(lastCommitAtMs)}, its last commit.`;
+      : ` The latest reachable time is ${isoTime(Math.ceil(lastCommitAtMs))}, its last commit.`;
   return new HoldfastError(
     "HOLDFAST_WAL_MISSING",
     `${node}: replay ended at ${lsn}, and ${why}.${latest} The present data was not touched.`,
-    { data: { node, lsn, lastCommitAtMs } },
+    { data: { node, lsn, latestAtMs: lastCommitAtMs && Math.ceil(lastCommitAtMs) } },
   );
 }

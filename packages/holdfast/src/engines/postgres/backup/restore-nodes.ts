@@ -246,7 +246,7 @@ function refuse(
 
 /** The failures that are not the echo of another, as one. */
 function merged(errors: readonly unknown[]): unknown {
-  const own = errors.filter((error) => error instanceof HoldfastError);
+  const own = [...new Set(errors)].filter((error) => error instanceof HoldfastError);
   const [first, ...rest] = own;
   if (!first || rest.length === 0) return first ?? errors[0];
   if (rest.every(({ code }) => code === first.code)) {

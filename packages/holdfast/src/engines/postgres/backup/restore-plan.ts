@@ -80,7 +80,7 @@ export async function planNode(options: PlanOptions): Promise<NodePlan | PlanPro
   const gap = missingPart({ node, stretch, needed, timeline, forks });
   const gapMessage = gap && (await gapText(gap, sources, options));
   if (gap && gapMessage && !(await isAfterTarget(gap, sources, target)))
-    return { code: "HOLDFAST_WAL_MISSING", message: gapMessage };
+    return { code: "HOLDFAST_WAL_MISSING", message: `${node.name}: ${gapMessage}` };
   // What a log directory holds beyond its end are files to be written over: only an archive is read to its end.
   const finished = new Set(sources.slice(0, archiveDir ? 2 : 1).flatMap(({ names }) => [...names]));
   const whole = stretchFrom(first, timeline, forks, segmentBytes, finished).last ?? first;
@@ -107,7 +107,6 @@ export async function planNode(options: PlanOptions): Promise<NodePlan | PlanPro
 }
 
 interface Gap {
-  readonly node: string;
   readonly first: string;
   readonly last: string;
   /** Name of the last segment before it. */
@@ -126,12 +125,11 @@ function missingPart(facts: {
   if (needed !== undefined && last !== undefined && last >= needed) return undefined;
   const nameOf = (segment: bigint) => requiredName(segment, timeline, forks, node.segmentBytes);
   const before = last === undefined ? undefined : nameOf(last);
-  if (missing) return { node: node.name, first: missing.first, last: missing.last, before };
+  if (missing) return { first: missing.first, last: missing.last, before };
   if (last !== undefined && needed === undefined) return undefined;
   const first = last === undefined ? segmentOf(parseLsn(node.startLsn), node.segmentBytes) : last + 1n;
   const end = needed ?? first;
   return {
-    node: node.name,
     first: nameOf(first),
     last: segmentName({ timeline, segment: end }, node.segmentBytes),
     before,
@@ -161,5 +159,5 @@ async function gapText(gap: Gap, sources: readonly WalSource[], { target }: Plan
       ? `what is before it reaches to about ${isoTime(Math.min(...known))}`
       : "nothing of its log is there";
   const hint = target.kind === "cut" ? "" : ", which `--at` can name; the backup's own cut needs no archive";
-  return `${gap.node}: the log from ${range} is missing (${latest}${hint})`;
+  return `the log from ${range} is missing (${latest}${hint})`;
 }

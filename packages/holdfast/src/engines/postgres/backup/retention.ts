@@ -36,11 +36,11 @@ export async function pruneArchive(archiveDir: string, first: bigint, segmentByt
   const source = await readWalSource(archiveDir);
   let bytes = 0;
   for (const name of source?.names ?? []) {
-    // `.partial` goes with its segment.
-    const segment = parseSegmentName(name.replace(/\.partial$/, ""), segmentBytes);
+    // `.partial` and `.backup` go with their segment.
+    const segment = parseSegmentName(name.replace(/\.partial$|\.[0-9A-F]{8}\.backup$/, ""), segmentBytes);
     if (segment === undefined || segment.segment >= first) continue;
     await rm(join(archiveDir, name), { force: true });
-    bytes += segmentBytes;
+    if (!name.endsWith(".backup")) bytes += segmentBytes;
   }
   return bytes;
 }

@@ -22,7 +22,7 @@ export interface WriteHold {
 
 const lockMsMax = 300;
 const pauseMsMax = 400;
-const attemptsMax = 12;
+const attemptsMax = 8;
 
 /** @throws {HoldfastError} HOLDFAST_UNAVAILABLE when writers do not let it in; nothing is held then */
 export async function holdWrites(
