@@ -3,7 +3,7 @@
  * Decisions only; what an archive holds is read elsewhere.
  */
 import { type Line, standingOf } from "../timeline.ts";
-import { segmentName, segmentOf } from "./wal-name.ts";
+import { parseSegmentName, segmentName, segmentOf } from "./wal-name.ts";
 
 /** A timeline that began with a restore: what came after it was meant to be forgotten, from then on. */
 export interface RestoreBranch {
@@ -83,8 +83,12 @@ export function stretchFrom(
   let segment = first;
   while (names.has(nameOf(segment))) segment++;
   const last = segment > first ? segment - 1n : undefined;
-  // A hundred thousand segments are 1.6 TB: beyond that nobody's archive goes on after a gap.
-  for (let later = segment + 1n; later < segment + 100_000n; later++) {
+  let highest = segment;
+  for (const name of names) {
+    const number = parseSegmentName(name, segmentBytes)?.segment;
+    if (number !== undefined && number > highest) highest = number;
+  }
+  for (let later = segment + 1n; later <= highest; later++) {
     if (!names.has(nameOf(later))) continue;
     return { last, missing: { first: nameOf(segment), last: nameOf(later - 1n), count: later - segment } };
   }
