@@ -151,6 +151,27 @@ export const errorCodes = {
     permanent: true,
     summary: "No space is left on the disk that a server's data lies on.",
   },
+  HOLDFAST_BACKUP_NOT_FOUND: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "There is no backup of that name or at that place, or none from before the wanted time.",
+  },
+  HOLDFAST_BACKUP_DAMAGED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Files of a backup are missing or differ from their checksums; each is named.",
+  },
+  HOLDFAST_RESTORE_REFUSED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary:
+      "A backup does not fit what it should be restored to; every reason is listed, and nothing was touched.",
+  },
+  HOLDFAST_WAL_MISSING: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A part of the log that a backup or a restore needs is not there; its range is named.",
+  },
   HOLDFAST_SQL_CONFLICT: {
     outcome: "not-applied",
     permanent: true,

@@ -1,9 +1,11 @@
 /** The verbs, in the order in which `--help` lists them. */
+import { backupCommand } from "./backup.ts";
 import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { downCommand } from "./down.ts";
 import { loadCommand } from "./load.ts";
 import { planCommand } from "./plan.ts";
+import { restoreCommand } from "./restore.ts";
 import { statusCommand } from "./status.ts";
 import { upCommand } from "./up.ts";
 
@@ -12,6 +14,8 @@ export const commands: readonly Command[] = [
   upCommand,
   statusCommand,
   loadCommand,
+  backupCommand,
+  restoreCommand,
   checkCommand,
   downCommand,
 ];

@@ -1,10 +1,10 @@
 /** The command: finds the verb, runs it, and turns whatever happens into a message and an exit code. */
-import { readFileSync } from "node:fs";
 import { type ErrorCode, HoldfastError } from "../call/index.ts";
 import { type Command, type CommandIo, type ExitCode, exitCodes } from "./command.ts";
 import { commands } from "./commands.ts";
 import { commandHelp, generalHelp } from "./help.ts";
 import { parseCommandLine } from "./parse.ts";
+import { version } from "./version.ts";
 
 const codesOfErrors: Partial<Record<ErrorCode, ExitCode>> = {
   HOLDFAST_USAGE: exitCodes.usage,
@@ -64,20 +64,4 @@ function report(error: unknown, json: boolean, io: CommandIo, own: Command["erro
   if (json) io.out(JSON.stringify({ error: { message: text } }));
   else io.err(`This should not have happened; please report it.\n${text}`);
   return own.other ?? exitCodes.failed;
-}
-
-function version(): string {
-  // Beside `src` in the repository; the built package has its own at the same distance or one nearer.
-  for (const path of ["../../package.json", "../package.json"]) {
-    try {
-      const read = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")) as {
-        name?: string;
-        version?: string;
-      };
-      if (read.name === "holdfast" && read.version) return read.version;
-    } catch {
-      // Not here: the next place.
-    }
-  }
-  return "unknown";
 }

@@ -7,6 +7,8 @@ import type { CommandIo } from "./command.ts";
 
 export interface ProgressLine {
   step(text: string): void;
+  /** Says how the step is getting on; its time goes on. */
+  update(text: string): void;
   /** Writes a line that stays, above the progress. */
   line(text: string): void;
   /** Takes the progress away. May be called twice. */
@@ -47,7 +49,10 @@ export function progressLine(io: CommandIo, clock: Clock): ProgressLine {
       text = next;
       startedAtMs = clock.monotonicMs();
       if (io.columns !== undefined) draw();
-      else timer = clock.timer(quietMs, () => io.err(`${next} …`));
+      else timer = clock.timer(quietMs, () => io.err(`${text ?? next} …`));
+    },
+    update(next) {
+      text = next;
     },
     line(line) {
       erase();

@@ -1,4 +1,6 @@
 /** `holdfast status`: what runs, where, since when, and what went wrong last. */
+import { isoTime } from "../clock/index.ts";
+import { failingText } from "../runtime/archive-watch.ts";
 import { askControl } from "../runtime/control.ts";
 import { failoverNotice } from "../runtime/failover-notice.ts";
 import { findProject } from "../runtime/project.ts";
@@ -40,6 +42,17 @@ export function statusLines(status: SystemStatus): string[] {
       String(streaming),
     ]);
     lines.push("", ...textTable(["NODE", "COMMITS", "WAIT FOR", "STREAMING"], rows));
+  }
+  if (status.archives.length > 0) {
+    const rows = status.archives.map(({ node, state, waitingBytes, lastArchivedAtMs }) => [
+      node,
+      state,
+      state === "off" ? "" : size(waitingBytes),
+      lastArchivedAtMs === null ? "" : isoTime(lastArchivedAtMs),
+    ]);
+    lines.push("", ...textTable(["NODE", "ARCHIVE", "WAITING", "LAST ARCHIVED"], rows));
+    const failing = status.archives.filter(({ state }) => state === "failing");
+    if (failing.length > 0) lines.push("", ...failing.map(failingText));
   }
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);

@@ -74,6 +74,7 @@ test("status shows every process, and the last error of those that failed", () =
       },
     ],
     replication: [{ node: "node-1", declared: 2, quorum: 1, streaming: 1, state: "degraded" }],
+    archives: [],
   };
   expect(statusLines(status)).toEqual([
     "notes  running for 1 min, supervisor 100",

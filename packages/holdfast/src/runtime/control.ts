@@ -6,7 +6,8 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { HoldfastError } from "../call/index.ts";
+import { type ErrorCode, HoldfastError } from "../call/index.ts";
+import type { DatabaseConfig } from "../engines/postgres/config.ts";
 import type { SystemStatus } from "./status.ts";
 
 export interface ControlSocket {
@@ -37,6 +38,10 @@ export interface ControlRequests {
   status(): Promise<SystemStatus>;
   /** Begins to stop; the answer does not wait for the end. */
   down(): void;
+  /** Where each database is, passwords included: the socket is its owner's alone. */
+  databases(): Readonly<Record<string, DatabaseConfig>>;
+  /** Has all nodes archive their log: `on`, `off`, or a folder. */
+  archive(how: string): Promise<void>;
 }
 
 export interface ControlServer {
@@ -48,16 +53,28 @@ export function serveControl(path: string, requests: ControlRequests): Promise<C
     const send = (status: number, body: unknown) => {
       answer.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
     };
-    if (incoming.method === "GET" && incoming.url === "/status") {
-      requests.status().then(
-        (status) => send(200, status),
-        (error) => send(500, { message: String(error) }),
+    const answered = (work: Promise<unknown>) =>
+      work.then(
+        (value) => send(200, value),
+        (error: unknown) => {
+          if (error instanceof HoldfastError) {
+            const { code, message, data } = error;
+            send(500, { error: { code, message, data } });
+          } else send(500, { message: String(error) });
+        },
       );
-    } else if (incoming.method === "POST" && incoming.url === "/down") {
+    const url = new URL(incoming.url ?? "/", "http://supervisor");
+    if (incoming.method === "GET" && url.pathname === "/status") {
+      void answered(requests.status());
+    } else if (incoming.method === "GET" && url.pathname === "/databases") {
+      send(200, requests.databases());
+    } else if (incoming.method === "POST" && url.pathname === "/archive") {
+      void answered(requests.archive(url.searchParams.get("to") ?? "on").then(() => ({})));
+    } else if (incoming.method === "POST" && url.pathname === "/down") {
       requests.down();
       send(202, {});
     } else {
-      send(404, { message: "There is GET /status and POST /down." });
+      send(404, { message: "There is GET /status, GET /databases, POST /archive?to=on and POST /down." });
     }
   });
   return new Promise((resolve, reject) => {
@@ -74,7 +91,19 @@ export function serveControl(path: string, requests: ControlRequests): Promise<C
   });
 }
 
-/** @throws {HoldfastError} HOLDFAST_UNAVAILABLE when the supervisor does not answer within five seconds */
+interface Refusal {
+  readonly error: {
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly data: Record<string, unknown>;
+  };
+}
+
+function isRefusal(value: unknown): value is Refusal {
+  return typeof (value as Partial<Refusal> | null)?.error?.code === "string";
+}
+
+/** @throws {HoldfastError} what the supervisor refused with; HOLDFAST_UNAVAILABLE when the supervisor does not answer within five seconds */
 export function askControl(path: string, method: "GET" | "POST", url: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown) =>
@@ -96,6 +125,8 @@ export function askControl(path: string, method: "GET" | "POST", url: string): P
         try {
           const value: unknown = JSON.parse(body);
           if (answer.statusCode && answer.statusCode < 300) resolve(value);
+          else if (isRefusal(value))
+            reject(new HoldfastError(value.error.code, value.error.message, { data: value.error.data }));
           else fail(new Error(`it answered ${answer.statusCode} ${body}`));
         } catch (error) {
           fail(error);

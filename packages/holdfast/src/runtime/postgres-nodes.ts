@@ -7,6 +7,7 @@
  */
 import { join } from "node:path";
 import type { Clock } from "../clock/index.ts";
+import { finishSwap } from "../engines/postgres/backup/restore-swap.ts";
 import type { DatabaseConfig } from "../engines/postgres/config.ts";
 import {
   type RunningNode,
@@ -59,6 +60,7 @@ export interface PostgresNodesOptions {
 export type NodesStop = "clean" | "at-once" | "abandon";
 
 export interface PostgresNodes {
+  readonly nodes: readonly RunningNode[];
   /** Where the shards of `database` are: dealt over its nodes as its strategy has it. */
   config(database: SystemDescription["databases"][number]): DatabaseConfig;
   status(): Promise<ServerStatus[]>;
@@ -72,6 +74,7 @@ export interface PostgresNodes {
 /** @throws {HoldfastError} HOLDFAST_POSTGRES_* and HOLDFAST_DISK_FULL; then none of the servers runs */
 export async function startPostgresNodes(options: PostgresNodesOptions): Promise<PostgresNodes> {
   const { databases, clock } = options;
+  if (await finishSwap(options.dir)) options.progress("Going on with a restore that was interrupted");
   const count = Math.max(0, ...databases.map(({ nodes }) => nodes));
   const replicas = Math.max(0, ...databases.map((database) => database.replicas));
   const starting = await Promise.allSettled(
@@ -116,6 +119,7 @@ export async function startPostgresNodes(options: PostgresNodesOptions): Promise
     ...node.replicas.map((_, index) => new SupervisedServer(node, index, options, stopping.signal)),
   ]);
   return {
+    nodes,
     config: (database) => ({
       nodes: nodes.slice(0, database.nodes).map((node) => {
         const endpoints = node.endpoints(database.name);

@@ -7,12 +7,13 @@
  *   session-secret           what the gateway seals session tokens with, random
  *   compile-cache/           modules as Node has compiled them
  *   profile.json             what this machine was measured to do
+ *   backups/<time>/          what `holdfast backup` has made, unless it was told to put it elsewhere
  *   <system>/                one folder a system, so that two systems of one project never share data
  *     postgres/<node>/…      the servers' record (ports, random password) and data
  *     logs/<instance>.log
  * ```
  */
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { HoldfastError } from "../call/index.ts";
 
@@ -22,6 +23,8 @@ export interface Project {
   readonly stateDir: string;
   /** Where Node keeps the modules that it has compiled. */
   readonly compileCache: string;
+  /** Where backups go when nobody says where. */
+  readonly backups: string;
   /** What `holdfast load --profile` has measured, if it has. */
   readonly profile: string;
 }
@@ -42,6 +45,7 @@ export function findProject(from: string): Project {
     root,
     stateDir,
     compileCache: join(stateDir, "compile-cache"),
+    backups: join(stateDir, "backups"),
     profile: join(stateDir, "profile.json"),
   };
 }
@@ -93,6 +97,13 @@ export interface SystemPaths {
 export function systemPaths(project: Project, system: string): SystemPaths {
   const dir = join(project.stateDir, system);
   return { logs: join(dir, "logs"), postgres: join(dir, "postgres") };
+}
+
+/** Names of the systems of the project that have run with a database. */
+export function systemsOf(project: Project): string[] {
+  if (!existsSync(project.stateDir)) return [];
+  const names = readdirSync(project.stateDir);
+  return names.filter((name) => existsSync(systemPaths(project, name).postgres)).sort();
 }
 
 /** Makes the folders of one system when they are not there. */

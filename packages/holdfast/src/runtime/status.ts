@@ -36,6 +36,22 @@ export interface ReplicationStatus {
   readonly state: "protected" | "stalled" | "degraded";
 }
 
+/** How the log of a node is archived, once somebody has decided about it. */
+export interface ArchiveStatus {
+  readonly node: string;
+  /** `failing`: the last attempt failed, and what could not be archived is kept on the disk of the data. */
+  readonly state: "on" | "off" | "failing";
+  readonly dir: string | undefined;
+  /** Finished log that is not in the archive yet. */
+  readonly waitingBytes: number;
+  /** Room on the disk of the data. */
+  readonly freeBytes: number | undefined;
+  /** In milliseconds since the epoch. */
+  readonly lastArchivedAtMs: number | null;
+  /** Name of the segment that could not be archived. */
+  readonly failing: string | null;
+}
+
 /** A replica that took the place of a primary. */
 export interface FailoverStatus extends Failover {
   readonly node: string;
@@ -54,6 +70,8 @@ export interface SystemStatus {
   readonly instances: readonly PartInstanceStatus[];
   readonly servers: readonly ServerStatus[];
   readonly failovers: readonly FailoverStatus[];
+  /** Of the nodes whose log is archived, or was. */
+  readonly archives: readonly ArchiveStatus[];
   /** Of the nodes whose commits wait for replicas. */
   readonly replication: readonly ReplicationStatus[];
 }

@@ -10,8 +10,9 @@ import { HoldfastError } from "../call/index.ts";
 import { type Clock, isoTime } from "../clock/index.ts";
 import { bindListeningSocket } from "../edge/listening-socket.ts";
 import { formatLogLine } from "../observe/index.ts";
+import { archiveNotice, archiveStatuses, switchArchives, watchArchives } from "./archive-watch.ts";
 import { watchClaim } from "./claim-watch.ts";
-import { makeControlSocket, serveControl } from "./control.ts";
+import { type ControlRequests, makeControlSocket, serveControl } from "./control.ts";
 import type { SystemDescription } from "./describe.ts";
 import { describeInProcess } from "./describe-process.ts";
 import { failoverNotice } from "./failover-notice.ts";
@@ -27,7 +28,7 @@ import { startInstances } from "./running-parts.ts";
 import { sessionSecret } from "./session-secret.ts";
 import { startError } from "./start-error.ts";
 import { makeStateFolders } from "./state-folder.ts";
-import type { SystemState, SystemStatus } from "./status.ts";
+import type { ArchiveStatus, SystemState, SystemStatus } from "./status.ts";
 import { alreadyRunning, claimProject, runningSupervisor } from "./supervisor-file.ts";
 import { teardown } from "./teardown.ts";
 import { worldConfig } from "./world-config.ts";
@@ -89,6 +90,9 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let servers: () => Promise<SystemStatus["servers"]> = async () => [];
   let failovers: () => SystemStatus["failovers"] = () => [];
   let replication: () => SystemStatus["replication"] = () => [];
+  let archives: () => Promise<SystemStatus["archives"]> = async () => [];
+  let databases: ControlRequests["databases"] = () => ({});
+  let switchArchive: ControlRequests["archive"] = async () => {};
 
   const progress = (text: string) => {
     if (state === "starting") step = text;
@@ -110,6 +114,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     servers: await servers(),
     failovers: failovers(),
     replication: replication(),
+    archives: await archives(),
   });
 
   const start = async () => {
@@ -144,7 +149,12 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       undo.push(() => socket.close());
       url = `http://${socket.host.includes(":") ? `[${socket.host}]` : socket.host}:${socket.port}`;
     }
-    const server = await serveControl(control.path, { status, down: () => stop("drain") });
+    const server = await serveControl(control.path, {
+      status,
+      down: () => stop("drain"),
+      databases: () => databases(),
+      archive: (how) => switchArchive(how),
+    });
     undo.push(() => server.close());
 
     const files = systemPaths(project, description.name);
@@ -173,12 +183,18 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       servers = () => nodes.status();
       failovers = () => nodes.failovers();
       replication = () => nodes.replication();
+      archives = () => archiveStatuses(nodes.nodes);
+      const system = description.name;
+      switchArchive = (how) => switchArchives(nodes.nodes, system, how);
+      const changed = (status: ArchiveStatus) => reporter.notice(...archiveNotice(status));
+      watchArchives({ nodes: nodes.nodes, clock, changed, stop: stopping.signal });
       const stopNodes = () =>
         nodes.stop(watch.holds() ? (undo.atOnce.aborted ? "at-once" : "clean") : "abandon");
       undo.push(stopNodes);
       undo.atOnce.addEventListener("abort", () => void stopNodes(), { once: true });
     }
     const world = worldConfig(description, postgres);
+    databases = () => world.databases;
     if (postgres) {
       enter("Preparing the databases");
       await migrateSystem(description, world, { clock, progress });

@@ -1,5 +1,5 @@
 /** The file system: what code an error carries, a full disk in words, and renames that last. */
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { HoldfastError } from "../../../call/index.ts";
 
@@ -37,4 +37,14 @@ export async function syncDirOf(path: string): Promise<void> {
   } finally {
     await dir.close();
   }
+}
+
+export function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    (error: unknown) => {
+      if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return false;
+      throw error;
+    },
+  );
 }

@@ -16,6 +16,8 @@
  * the next `startNode` on the same directory, or by `stopAbandonedNode`; a second living supervisor is refused
  * (HOLDFAST_POSTGRES_IN_USE).
  */
+
+export type { ArchiveState } from "./archive.ts";
 export { binaryPackageName, type PostgresBinaries, resolveBinaries } from "./binaries.ts";
 export { freePort, isPortFree } from "./free-port.ts";
 export { type InitDataOptions, initDataDir, randomPassword } from "./init-data.ts";

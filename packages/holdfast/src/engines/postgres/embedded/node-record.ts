@@ -31,6 +31,22 @@ export interface Promotion {
   readonly setAside: string | null;
 }
 
+/** One restore of the node from a backup. */
+export interface RestoreRecord {
+  /** When, in milliseconds since the epoch. */
+  readonly atMs: number;
+  /** Name of the backup. */
+  readonly backup: string;
+  /** What it was restored to, in words. */
+  readonly target: string;
+  /** The timeline that began with it. */
+  readonly timeline: number;
+  /** Where its log leaves the old one. */
+  readonly fork: string;
+  /** Where the data of before lies; empty when there was none. */
+  readonly setAside: readonly string[];
+}
+
 export interface NodeRecord {
   readonly format: 1;
   /** Directory of the servers' data and logs. */
@@ -43,6 +59,9 @@ export interface NodeRecord {
   readonly made: boolean;
   readonly promotion?: Promotion | null;
   readonly failovers?: readonly Failover[];
+  readonly restores?: readonly RestoreRecord[];
+  /** Where its WAL is archived; null when it was switched off, absent when nobody has decided. */
+  readonly archiveDir?: string | null;
   /** The supervising process, while one runs. */
   readonly owner: ProcessIdentity | null;
 }

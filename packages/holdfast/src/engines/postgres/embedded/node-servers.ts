@@ -3,34 +3,37 @@
  *
  * Changes run one after another. `stop` gives up the one in progress, and nothing starts after it.
  */
-import { rm, stat } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type pg from "pg";
 import { HoldfastError } from "../../../call/index.ts";
 import type { Clock } from "../../../clock/index.ts";
 import type { PostgresEndpoint, PostgresNodeConfig } from "../config.ts";
+import {
+  type ArchiveState,
+  archiveState,
+  defaultArchiveDir,
+  makeArchiveDir,
+  untilArchivesTo,
+} from "./archive.ts";
 import type { PostgresBinaries } from "./binaries.ts";
+import { eachSecond } from "./each-second.ts";
+import { exists } from "./files.ts";
 import { freePort } from "./free-port.ts";
 import { initDataDir } from "./init-data.ts";
 import { type Failover, type NodeRecord, type Promotion, writeNodeRecord } from "./node-record.ts";
+import { nodeSettings, portOf } from "./node-settings.ts";
 import type { OsUser } from "./os-user.ts";
 import { stopOrphans } from "./processes.ts";
 import { chooseStandby, forkOf, moveIntoPlace, promote } from "./promotion.ts";
 import { answers, withClient } from "./readiness.ts";
-import { dropSlot, type ReplicaState, replicaState, replicasWithSlots, slotName } from "./replica-slots.ts";
+import { dropSlot, type ReplicaState, replicaState, replicasWithSlots } from "./replica-slots.ts";
 import type { RunningNode, ServerId, StartNodeOptions } from "./running-node.ts";
 import type { RunningServer } from "./running-server.ts";
 import { startServer, writeSettings } from "./server.ts";
+import { fileName, portIndex, superuser } from "./server-id.ts";
 import { type ServerSettings, synchronousStandbyNames } from "./settings.ts";
-import { socketDirOf } from "./socket-dir.ts";
 import { makeStandby } from "./standby.ts";
-
-export const superuser = "holdfast";
-
-/** Name of a server's directory and log: `primary`, `replica-1`. */
-export function fileName(id: ServerId): string {
-  return id === "primary" ? "primary" : `replica-${id + 1}`;
-}
 
 interface Means {
   readonly clock: Clock;
@@ -320,7 +323,9 @@ export class NodeServers implements RunningNode {
   async #copyPrimary(index: number, start: () => Promise<RunningServer>): Promise<RunningServer> {
     const dataDir = this.#dataDir(index);
     const { user, binaries } = this.#means;
-    const tell = this.#eachSecond(index);
+    const tell = eachSecond(this.#means.clock, (message) =>
+      this.#say(`${this.#serverName(index)}: ${message}`),
+    );
     const { syncCopies } = this.#options;
     await rm(dataDir, { recursive: true, force: true });
     await this.#onPrimary((primary) =>
@@ -349,7 +354,7 @@ export class NodeServers implements RunningNode {
         if (!taken || attempt === 10) throw error;
         const ports = [...this.#record.ports];
         const port = await freePort(this.#means.clock.random);
-        this.#say(`${this.#serverName(id)}: port ${this.#port(id)} is taken, moved to ${port}`);
+        this.#say(`${this.#serverName(id)}: port ${portOf(this.#record, id)} is taken, moved to ${port}`);
         ports[portIndex(id)] = port;
         await this.#keep({ ports });
       }
@@ -404,34 +409,8 @@ export class NodeServers implements RunningNode {
   }
 
   #settings(id: ServerId): ServerSettings {
-    const { maxConnections, sharedBuffersMiB, settings } = this.#options;
-    return {
-      port: this.#port(id),
-      socketDir: socketDirOf(this.#dataDir(id)),
-      ...(maxConnections === undefined ? {} : { maxConnections }),
-      ...(sharedBuffersMiB === undefined ? {} : { sharedBuffersMiB }),
-      ...(settings === undefined ? {} : { extra: settings }),
-      ...(id === "primary" && this.#quorum > 0
-        ? {
-            synchronous: {
-              quorum: this.#quorum,
-              standbys: this.#replicas.map((_, index) => fileName(index)),
-            },
-          }
-        : {}),
-      ...(id === "primary"
-        ? {}
-        : {
-            follow: {
-              host: "127.0.0.1",
-              port: this.#port("primary"),
-              user: superuser,
-              password: this.#record.password,
-              slot: slotName(id),
-              applicationName: fileName(id),
-            },
-          }),
-    };
+    const replicas = this.#replicas.length;
+    return nodeSettings(id, { record: this.#record, options: this.#options, quorum: this.#quorum, replicas });
   }
 
   /** Forgets replicas that are no longer wanted: a slot without a reader would keep WAL for nobody. */
@@ -470,12 +449,6 @@ export class NodeServers implements RunningNode {
     return server;
   }
 
-  #port(id: ServerId): number {
-    const port = this.#record.ports[portIndex(id)];
-    if (port === undefined) throw new RangeError(`node ${this.name} has no port for ${fileName(id)}`);
-    return port;
-  }
-
   #dataDir(id: ServerId): string {
     return join(this.#record.serversDir, fileName(id));
   }
@@ -484,34 +457,35 @@ export class NodeServers implements RunningNode {
     return `${this.name}/${fileName(id)}`;
   }
 
+  get archiveDir(): string | null | undefined {
+    return this.#record.archiveDir;
+  }
+
+  setArchive(dir: string | "default" | null): Promise<void> {
+    return this.#change(async () => {
+      const { serversDir } = this.#record;
+      const archiveDir = dir === "default" ? defaultArchiveDir(serversDir) : dir;
+      if (archiveDir !== null) await makeArchiveDir(archiveDir, this.#means.user);
+      await this.#keep({ archiveDir });
+      for (const id of ["primary" as const, ...this.#replicas.keys()]) {
+        const server = id === "primary" ? this.primary : this.#replica(id);
+        await writeSettings(server.dataDir, this.#settings(id), this.#means.user);
+        server.kill("SIGHUP"); // reads its settings again
+      }
+      await this.#onPrimary((client) => untilArchivesTo(client, archiveDir, this.#means.clock));
+    });
+  }
+
+  archiveState(): Promise<ArchiveState> {
+    return this.#onPrimary(archiveState);
+  }
+
   async #keep(change: Partial<NodeRecord>): Promise<void> {
     this.#record = { ...this.#record, ...change };
     await writeNodeRecord(this.dir, this.#record);
   }
 
-  /** A listener that passes on at most one message a second, and none in the first. */
-  #eachSecond(id: ServerId): (message: string) => void {
-    const { clock } = this.#means;
-    let nextMs = clock.monotonicMs() + 1_000;
-    return (message) => {
-      if (clock.monotonicMs() < nextMs) return;
-      nextMs = clock.monotonicMs() + 1_000;
-      this.#say(`${this.#serverName(id)}: ${message}`);
-    };
-  }
-
   #say(message: string): void {
     this.#options.onProgress?.(message);
   }
-}
-
-function portIndex(id: ServerId): number {
-  return id === "primary" ? 0 : id + 1;
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

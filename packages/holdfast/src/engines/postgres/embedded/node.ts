@@ -12,11 +12,12 @@ import { resolveBinaries } from "./binaries.ts";
 import { freePort } from "./free-port.ts";
 import { randomPassword } from "./init-data.ts";
 import { type NodeRecord, readNodeRecord, writeNodeRecord } from "./node-record.ts";
-import { fileName, NodeServers, superuser } from "./node-servers.ts";
+import { NodeServers } from "./node-servers.ts";
 import { type OsUser, serverUser } from "./os-user.ts";
-import { isRunning, processStartTime, stopOrphans } from "./processes.ts";
+import { identifySelf, isRunning, stopOrphans } from "./processes.ts";
 import { defaultSharedDir } from "./reachable.ts";
 import type { RunningNode, StartNodeOptions } from "./running-node.ts";
+import { fileName, superuser } from "./server-id.ts";
 import { chooseServersDir } from "./servers-dir.ts";
 import { socketDirOf } from "./socket-dir.ts";
 
@@ -89,18 +90,39 @@ async function ownRecord(
     const port = await freePort(clock.random);
     if (!ports.includes(port)) ports.push(port);
   }
-  const owner = { pid: process.pid, startTime: (await processStartTime(process.pid)) ?? "" };
+  const owner = await identifySelf();
   const record: NodeRecord = known
     ? { ...known, ports, owner }
-    : {
-        format: 1,
-        serversDir: await chooseServersDir(dir, user, sharedDir),
-        superuser,
-        password: options.password ?? randomPassword(clock.random),
-        ports,
-        made: false,
-        owner,
-      };
+    : { ...(await newRecord(dir, user, sharedDir, clock, options.password)), ports, owner };
+  await writeNodeRecord(dir, record);
+  return record;
+}
+
+async function newRecord(
+  dir: string,
+  user: OsUser,
+  sharedDir: string,
+  clock: Clock,
+  password = randomPassword(clock.random),
+): Promise<NodeRecord> {
+  const serversDir = await chooseServersDir(dir, user, sharedDir);
+  return { format: 1, serversDir, superuser, password, ports: [], made: false, owner: null };
+}
+
+/** The record of the node in `dir`, made when there is none: for data that is brought from elsewhere. */
+export async function makeNodeRecord(
+  dir: string,
+  user: OsUser,
+  sharedDir: string,
+  clock: Clock,
+): Promise<NodeRecord> {
+  const known = await readNodeRecord(dir);
+  if (known) {
+    await refuseLivingOwner(dir, known);
+    return known;
+  }
+  await mkdir(dir, { recursive: true, mode: 0o755 });
+  const record = await newRecord(dir, user, sharedDir, clock);
   await writeNodeRecord(dir, record);
   return record;
 }

@@ -46,6 +46,11 @@ export async function isRunning(identity: ProcessIdentity): Promise<boolean> {
   return (await processStartTime(identity.pid)) === identity.startTime;
 }
 
+/** What names this very process. */
+export async function identifySelf(): Promise<ProcessIdentity> {
+  return { pid: process.pid, startTime: (await processStartTime(process.pid)) ?? "" };
+}
+
 /** Ids of all living processes whose working directory is `dataDir`: postmaster, backends, workers. */
 export async function findServerProcesses(dataDir: string): Promise<number[]> {
   // One whose directory was removed goes on in it, under its old name.

@@ -5,14 +5,14 @@
  * every pool, every replica and every record goes on where it was. All processes of the old primary are dead before,
  * and its data is set aside, never erased.
  */
-import { readFile, rename, stat } from "node:fs/promises";
+import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type pg from "pg";
 import { HoldfastError } from "../../../call/index.ts";
 import type { Clock } from "../../../clock/index.ts";
 import type { PostgresEndpoint } from "../config.ts";
-import { parseHistory, parseLsn } from "../timeline.ts";
-import { codeOf, syncDirOf } from "./files.ts";
+import { formatLsn, historyName, parseHistory, parseLsn } from "../timeline.ts";
+import { exists, syncDirOf } from "./files.ts";
 import { type StandbyAnswer, stepPromotion } from "./promotion-step.ts";
 import { withClient } from "./readiness.ts";
 import { renewSlot } from "./replica-slots.ts";
@@ -86,18 +86,6 @@ export async function promote(client: pg.Client, followers: readonly number[]): 
 
 /** Where a timeline left the one before it. */
 export async function forkOf(dataDir: string, timeline: number): Promise<string> {
-  const name = `${timeline.toString(16).toUpperCase().padStart(8, "0")}.history`;
-  const forks = parseHistory(await readFile(join(dataDir, "pg_wal", name), "utf8"));
-  const fork = [...forks.values()].at(-1) ?? 0n;
-  return `${(fork >> 32n).toString(16).toUpperCase()}/${(fork & 0xffffffffn).toString(16).toUpperCase()}`;
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    (error: unknown) => {
-      if (codeOf(error) === "ENOENT") return false;
-      throw error;
-    },
-  );
+  const forks = parseHistory(await readFile(join(dataDir, "pg_wal", historyName(timeline)), "utf8"));
+  return formatLsn([...forks.values()].at(-1) ?? 0n);
 }

@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../../../clock/index.ts";
 import type { PostgresNodeConfig } from "../config.ts";
+import type { ArchiveState } from "./archive.ts";
 import type { PostgresBinaries } from "./binaries.ts";
 import type { InitDataOptions } from "./init-data.ts";
 import type { Failover } from "./node-record.ts";
@@ -118,6 +119,20 @@ export interface RunningNode {
    * @throws {HoldfastError} HOLDFAST_UNAVAILABLE when the primary does not answer
    */
   replicaState(index: number): Promise<ReplicaState>;
+  /** Where its WAL is archived; null when that was switched off, undefined when nobody has decided. */
+  readonly archiveDir: string | null | undefined;
+  /**
+   * Has all of its servers archive their WAL from now on, and after each restart; null: no more.
+   *
+   * @param dir a directory, made when missing, or `default` for the one beside the data
+   */
+  setArchive(dir: string | "default" | null): Promise<void>;
+  /**
+   * How the primary's archive is getting on.
+   *
+   * @throws {HoldfastError} HOLDFAST_UNAVAILABLE when the primary does not answer
+   */
+  archiveState(): Promise<ArchiveState>;
   /** Throws a replica's data away and makes it anew from the primary. */
   rebuildReplica(index: number): Promise<RunningServer>;
   /** Gives up what is being started, then stops all servers cleanly, replicas first. Can run twice. */

@@ -13,6 +13,8 @@ export interface ServerSettings {
   readonly sharedBuffersMiB?: number;
   /** Standbys that a primary's commits wait for; absent when they wait for nobody. */
   readonly synchronous?: SynchronousSettings;
+  /** Directory that every finished WAL segment is copied to; absent when nobody wants them. */
+  readonly archiveDir?: string;
   /** What a replica follows; absent on a primary. */
   readonly follow?: FollowSettings;
   /** Any further Postgres settings, by name; they win over the ones below. */
@@ -82,6 +84,7 @@ export function postgresConf(settings: ServerSettings): string {
     log_line_prefix: "%m [%p] %q%a ",
     default_text_search_config: "pg_catalog.english",
   };
+  Object.assign(all, archiveSettings(settings.archiveDir));
   if (settings.synchronous) all.synchronous_standby_names = synchronousStandbyNames(settings.synchronous);
   if (settings.follow) {
     all.primary_conninfo = conninfo(settings.follow);
@@ -93,6 +96,32 @@ export function postgresConf(settings: ServerSettings): string {
   Object.assign(all, settings.extra);
   const lines = Object.entries(all).map(([name, value]) => `${settingName(name)} = ${quote(value)}`);
   return `# Written by Holdfast at each start. Changes here are lost.\n${lines.join("\n")}\n`;
+}
+
+/** After this long a segment that has something in it is archived although it is not full, in seconds. */
+export const archiveTimeoutS = 300;
+
+/**
+ * `archive_mode` needs a restart, so it is always on, and what is archived with changes at a reload. Standbys archive
+ * too: what a lost primary had sent and not archived, the one that takes its place has. `basic_archive` comes with
+ * Postgres: it writes to a temporary name, syncs, renames, takes a file that is there already with the same bytes,
+ * refuses another, and needs no shell that a path would have to be quoted for.
+ */
+function archiveSettings(dir: string | undefined): Record<string, string> {
+  return dir === undefined
+    ? // Not empty: then Postgres would keep all WAL until there is an archive.
+      {
+        archive_mode: "always",
+        archive_library: "",
+        archive_command: process.platform === "win32" ? "ver" : "true",
+      }
+    : {
+        archive_mode: "always",
+        archive_library: "basic_archive",
+        archive_command: "",
+        "basic_archive.archive_directory": dir,
+        archive_timeout: `${archiveTimeoutS}s`,
+      };
 }
 
 /** Any so many of them, whoever is first. Empty when commits wait for nobody. */
