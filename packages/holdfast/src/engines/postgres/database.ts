@@ -9,6 +9,7 @@ import type { DatabasePort } from "../../parts/database/port.ts";
 import { resolveRead } from "../../parts/database/read-options.ts";
 import { keyHashModulo, shardMapProblems } from "../../placement/index.ts";
 import { guardProofs, type ProofMaker, writeProofs } from "./commit-proof.ts";
+import { writeTogether } from "./cross-shard.ts";
 import { readOnly } from "./database-read.ts";
 import { writeTransaction } from "./database-write.ts";
 import { QualifiedStatements } from "./kysely-qualify.ts";
@@ -102,6 +103,24 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
     },
     write: async (shard, run, options, undone) =>
       write(shard, writeProofs(shard, options, clock), run, undone),
+    together: async (shards, run, options, undone) => {
+      const places = shards.map((shard) => ({ shard, node: nodeOf(shard), schema: shardSchema(shard) }));
+      const call = currentCall();
+      return writeTogether({
+        database: declaration.name,
+        nodes,
+        places,
+        replication,
+        options,
+        patience: patienceOf(call, clock),
+        uses,
+        clock,
+        quorumOf,
+        isTracked: (node) => call !== undefined && isTracked(node),
+        run,
+        undone,
+      });
+    },
     writeOnce: async (shard, guard, run, undone) =>
       write(
         shard,

@@ -5,6 +5,7 @@
  * that any number of processes may start at once and a killed one leaves nothing half made.
  */
 import { busInstall } from "./bus-sql.ts";
+import { decisionInstall } from "./cross-shard-sql.ts";
 import type { InstallStep } from "./install-step.ts";
 import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
@@ -17,6 +18,7 @@ export const installSteps: readonly InstallStep[] = [
   busInstall,
   topicInstall,
   tombstoneInstall,
+  decisionInstall,
 ];
 
 /** Of the transaction that installs or migrates: one at a time per database. */

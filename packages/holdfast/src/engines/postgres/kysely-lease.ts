@@ -50,10 +50,11 @@ export function isOwnAnswer(error: unknown, failure: HoldfastError | undefined):
   return error !== failure && (failure === undefined || failure.permanent);
 }
 
-/** How a read's statements find their shard. A write's need none of it: BEGIN sets the search path. */
+/** How a read's statements find their shard. A write of one shard needs none of it: BEGIN sets the search path. */
 export interface Placing {
   readonly schema: string;
-  readonly statements: QualifiedStatements;
+  /** Without, the search path is set anew ahead of each statement: others share the session meanwhile. */
+  readonly statements: QualifiedStatements | undefined;
 }
 
 /** @param trailer sent behind each statement in the same packet, for facts that have to be newer than its answer */
@@ -146,14 +147,19 @@ class LeasedConnection implements DatabaseConnection {
   #place<Row>(query: CompiledQuery): Promise<SqlResult<Row>> {
     const placing = this.#placing;
     if (!placing) return this.#send(query, query.sql);
-    const qualified = placing.statements.textFor(query, placing.schema);
+    const { statements } = placing;
+    if (!statements) {
+      this.#session.forgetSchema();
+      return this.#sendAlongPath(query, placing);
+    }
+    const qualified = statements.textFor(query, placing.schema);
     if (qualified === undefined) return this.#sendAlongPath(query, placing);
     // The body of a function behind a view looks along the path: it may find nothing there, but never another shard.
     if (this.#session.schema !== placing.schema) this.#useSchema(noSchema);
     return this.#send<Row>(query, qualified, true).catch(async (error) => {
       if (this.ended || !isNotFound(error)) throw error;
       const result = await this.#sendAlongPath<Row>(query, placing);
-      placing.statements.needsPath(query);
+      statements.needsPath(query);
       return result;
     });
   }

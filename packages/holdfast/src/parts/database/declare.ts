@@ -8,7 +8,14 @@ import type { Kysely, Transaction } from "kysely";
 import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
-import type { AnyTables, DatabasePort, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
+import type {
+  AnyTables,
+  DatabasePort,
+  EffectGuard,
+  ShardKey,
+  TogetherOptions,
+  WriteOptions,
+} from "./port.ts";
 import {
   type ReadLevel,
   type ReadOptions,
@@ -21,6 +28,7 @@ import {
   type ResolvedReplication,
   resolveReplication,
 } from "./replication-options.ts";
+import { type Together, writeTogether } from "./together.ts";
 
 export interface DatabaseOptions {
   /** Folder of `NNN_name.sql` files, run in order on each shard, each once. Default: no migrations. */
@@ -72,6 +80,15 @@ export interface Database<Tables> extends Bindable<DatabasePort> {
   readonly options: ResolvedDatabaseOptions;
   /** The shard that holds `key`. */
   at(key: ShardKey): Shard<Tables>;
+  /**
+   * One transaction on the shards of several keys, which have to be known before it begins: all of it commits or
+   * none. Across nodes only with synchronous replication. @see TogetherOptions
+   */
+  together<T>(
+    keys: readonly ShardKey[],
+    run: (txs: Together<Tables>) => Promise<T>,
+    options?: TogetherOptions,
+  ): Promise<T>;
   /** Every shard, for questions that have no key. Each is asked on its own: there is no common snapshot. */
   shards(): readonly Shard<Tables>[];
 }
@@ -84,6 +101,7 @@ export function database<Tables>(name: string, options: DatabaseOptions = {}): D
     name,
     options: resolved,
     at: (key) => shard(handle, boundPort(handle).shardOf(key)),
+    together: (keys, run, options = {}) => writeTogether(handle, keys, run, options),
     shards: () => Array.from({ length: boundPort(handle).shardCount }, (_, index) => shard(handle, index)),
   };
   return handle;

@@ -7,6 +7,14 @@ export {
   type ResolvedDatabaseOptions,
   type Shard,
 } from "./declare.ts";
-export type { DatabasePort, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
+export type {
+  DatabasePort,
+  EffectGuard,
+  ResolvedTogether,
+  ShardKey,
+  TogetherOptions,
+  WriteOptions,
+} from "./port.ts";
 export type { ReadLevel, ReadOptions, ResolvedRead } from "./read-options.ts";
 export type { ReplicationOptions, ResolvedReplication } from "./replication-options.ts";
+export { type Together, togetherDefaults } from "./together.ts";
