@@ -15,6 +15,7 @@ import { makeControlSocket, serveControl } from "./control.ts";
 import type { SystemDescription } from "./describe.ts";
 import { describeInProcess } from "./describe-process.ts";
 import { failoverNotice } from "./failover-notice.ts";
+import { recoverSystem } from "./in-doubt.ts";
 import { stopLeftChildren, stopLeftServers } from "./leftovers.ts";
 import { openLogFiles } from "./log-files.ts";
 import { migrateSystem } from "./migrate-system.ts";
@@ -89,6 +90,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let servers: () => Promise<SystemStatus["servers"]> = async () => [];
   let failovers: () => SystemStatus["failovers"] = () => [];
   let replication: () => SystemStatus["replication"] = () => [];
+  let inDoubt: () => SystemStatus["inDoubt"] = () => [];
 
   const progress = (text: string) => {
     if (state === "starting") step = text;
@@ -110,6 +112,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     servers: await servers(),
     failovers: failovers(),
     replication: replication(),
+    inDoubt: inDoubt(),
   });
 
   const start = async () => {
@@ -182,6 +185,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     if (postgres) {
       enter("Preparing the databases");
       await migrateSystem(description, world, { clock, progress });
+      const warn = (text: string) => reporter.notice("warn", text);
+      const recovery = recoverSystem(description, world, { clock, warn });
+      inDoubt = () => recovery.status();
+      undo.push(() => recovery.stop());
     }
 
     enter("Starting the parts");

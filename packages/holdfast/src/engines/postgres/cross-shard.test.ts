@@ -7,7 +7,8 @@ import type { Together } from "../../parts/database/index.ts";
 import { database, inWorld, World } from "../../parts/index.ts";
 import { until } from "../../testkit/index.ts";
 import { postgresDatabase } from "./database.ts";
-import { type Bank, type BankTables, openBank } from "./fixtures/cross-shard-bank.ts";
+import { type Bank, openBank } from "./fixtures/cross-shard-bank.ts";
+import type { BankTables } from "./fixtures/cross-shard-declaration.ts";
 import { PgSession, type Statement } from "./session.ts";
 
 let bank: Bank;
