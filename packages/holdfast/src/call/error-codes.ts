@@ -204,6 +204,17 @@ export const errorCodes = {
     permanent: false,
     summary: "A COMMIT had no answer and could not be settled in time; it may have been applied.",
   },
+  HOLDFAST_CROSS_SHARD_REFUSED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary:
+      "A transaction across nodes cannot be had safely: asynchronous replication, or a server's settings.",
+  },
+  HOLDFAST_IN_DOUBT: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "A prepared transaction is older than it may be: it holds locks until somebody finishes it.",
+  },
   HOLDFAST_WRITE_LOST: {
     outcome: "not-applied",
     permanent: true,

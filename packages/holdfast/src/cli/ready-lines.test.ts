@@ -44,6 +44,7 @@ const status: SystemStatus = {
   failovers: [],
   replication: [],
   archives: [],
+  inDoubt: [],
 };
 
 test("it says what to open, what to kill, where to look and how to stop", () => {

@@ -54,6 +54,7 @@ export function statusLines(status: SystemStatus): string[] {
     const failing = status.archives.filter(({ state }) => state === "failing");
     if (failing.length > 0) lines.push("", ...failing.map(failingText));
   }
+  if (status.inDoubt.length > 0) lines.push("", ...inDoubtLines(status.inDoubt));
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);
   if (failed.length > 0) lines.push("", "Last errors:");
@@ -62,6 +63,22 @@ export function statusLines(status: SystemStatus): string[] {
     lines.push(`  ${name}: ${first}`, ...rest.map((line) => `    ${line}`));
   }
   return lines;
+}
+
+function inDoubtLines(inDoubt: SystemStatus["inDoubt"]): string[] {
+  const rows = inDoubt.map(({ database, node, ageMs, why, gid, overdue }) => [
+    database,
+    node,
+    duration(ageMs) + (overdue ? " (!)" : ""),
+    why,
+    printable(gid).replace(/\s/g, " "),
+  ]);
+  const advice = [...new Set(inDoubt.map(({ why, advice }) => `  ${why}: ${printable(advice)}`))];
+  return [
+    "Prepared transactions hold their locks, keep vacuum back and block logical replication:",
+    ...textTable(["DATABASE", "NODE", "AGE", "WHY", "GID"], rows),
+    ...advice,
+  ];
 }
 
 /** An error may quote what a request brought; that must not move the cursor of whoever reads it. */

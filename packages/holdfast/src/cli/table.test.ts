@@ -75,6 +75,17 @@ test("status shows every process, and the last error of those that failed", () =
     ],
     replication: [{ node: "node-1", declared: 2, quorum: 1, streaming: 1, state: "degraded" }],
     archives: [],
+    inDoubt: [
+      {
+        database: "bank",
+        node: "node-1",
+        gid: "some\u001b[2J\nbody's",
+        ageMs: 125_000,
+        why: "foreign",
+        advice: "Find out whose it is.",
+        overdue: true,
+      },
+    ],
   };
   expect(statusLines(status)).toEqual([
     "notes  running for 1 min, supervisor 100",
@@ -86,6 +97,11 @@ test("status shows every process, and the last error of those that failed", () =
     "",
     "NODE    COMMITS   WAIT FOR  STREAMING",
     "node-1  degraded  1 of 2    1",
+    "",
+    "Prepared transactions hold their locks, keep vacuum back and block logical replication:",
+    "DATABASE  NODE    AGE        WHY      GID",
+    "bank      node-1  2 min (!)  foreign  some�[2J body's",
+    "  foreign: Find out whose it is.",
     "",
     "node-1 failed over to replica-2 at 2026-01-02T03:04:05.000Z, timeline 2. Lost: the log from 0/3000148 to 0/30A1230, where it was last seen, or further. The old data is set aside: /data/primary.set-aside-1",
     "",

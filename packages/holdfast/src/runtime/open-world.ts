@@ -3,6 +3,7 @@
  * world in which its handles work. Every process that runs a part opens one; two of them in one process share
  * nothing.
  */
+import type { HoldfastError } from "../call/index.ts";
 import type { Clock } from "../clock/index.ts";
 import { memoryCache } from "../engines/memory/cache.ts";
 import { postgresInvalidationBus } from "../engines/postgres/bus.ts";
@@ -11,6 +12,7 @@ import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes
 import { postgresTopic } from "../engines/postgres/topic.ts";
 import { type System, World } from "../parts/index.ts";
 import type { WorldConfig } from "./messages.ts";
+import { watchInDoubt } from "./recovery-watch.ts";
 import { keepUp } from "./upkeep.ts";
 
 export interface OpenWorld {
@@ -42,6 +44,15 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
     const port = postgresDatabase(database, nodes, clock);
     closers.push(() => nodes.close(), keepUp(nodes, clock, { options: database.options, port }));
     world.bind(database, port);
+    if (database.options.replication.mode === "synchronous" && nodes.config.nodes.length > 1) {
+      const alarm = (error: HoldfastError) => {
+        const operation = world.seam.operation("database", database.name, "recover", undefined, async () => {
+          throw error;
+        });
+        operation.catch(() => {}); // whoever listens has been told
+      };
+      closers.push(watchInDoubt({ database, nodes, clock, alarm }).stop);
+    }
   }
 
   const [first] = system.databases;

@@ -57,6 +57,18 @@ export interface FailoverStatus extends Failover {
   readonly node: string;
 }
 
+/** A prepared transaction that waits for somebody to finish it. */
+export interface InDoubtStatus {
+  readonly database: string;
+  readonly node: string;
+  readonly gid: string;
+  readonly ageMs: number;
+  readonly why: string;
+  readonly advice: string;
+  /** Whether it is older than it may be. */
+  readonly overdue: boolean;
+}
+
 export interface SystemStatus {
   readonly system: string;
   readonly state: SystemState;
@@ -74,4 +86,6 @@ export interface SystemStatus {
   readonly archives: readonly ArchiveStatus[];
   /** Of the nodes whose commits wait for replicas. */
   readonly replication: readonly ReplicationStatus[];
+  /** Prepared transactions that are not finished. */
+  readonly inDoubt: readonly InDoubtStatus[];
 }

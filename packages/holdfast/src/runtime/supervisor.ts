@@ -16,6 +16,7 @@ import { type ControlRequests, makeControlSocket, serveControl } from "./control
 import type { SystemDescription } from "./describe.ts";
 import { describeInProcess } from "./describe-process.ts";
 import { failoverNotice } from "./failover-notice.ts";
+import { recoverSystem } from "./in-doubt.ts";
 import { stopLeftChildren, stopLeftServers } from "./leftovers.ts";
 import { openLogFiles } from "./log-files.ts";
 import { migrateSystem } from "./migrate-system.ts";
@@ -93,6 +94,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let archives: () => Promise<SystemStatus["archives"]> = async () => [];
   let databases: ControlRequests["databases"] = () => ({});
   let switchArchive: ControlRequests["archive"] = async () => {};
+  let inDoubt: () => SystemStatus["inDoubt"] = () => [];
 
   const progress = (text: string) => {
     if (state === "starting") step = text;
@@ -115,6 +117,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     failovers: failovers(),
     replication: replication(),
     archives: await archives(),
+    inDoubt: inDoubt(),
   });
 
   const start = async () => {
@@ -198,6 +201,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     if (postgres) {
       enter("Preparing the databases");
       await migrateSystem(description, world, { clock, progress });
+      const warn = (text: string) => reporter.notice("warn", text);
+      const recovery = recoverSystem(description, world, { clock, warn });
+      inDoubt = () => recovery.status();
+      undo.push(() => recovery.stop());
     }
 
     enter("Starting the parts");

@@ -174,7 +174,7 @@ describe("a COMMIT without an answer", () => {
     const tombstones = async () => {
       const { rows } = await direct.primary(direct.home).use((session) =>
         session.send<{ n: number }>({
-          text: "select count(*)::int as n from holdfast.marker where shard = -1",
+          text: "select count(*)::int as n from holdfast.marker where shard = -100",
         }),
       );
       return rows[0]?.n ?? 0;

@@ -28,7 +28,7 @@ import { fullJitterMs } from "../../resilience/index.ts";
 import { commit } from "./commit.ts";
 import type { CommitProof, ProofMaker } from "./commit-proof.ts";
 import { endedByUserError, lostCommitError, rolledBackError, unknownError } from "./database-write-error.ts";
-import { isOwnAnswer, leaseKysely } from "./kysely-lease.ts";
+import { isOwnAnswer, type KyselyLease, leaseKysely } from "./kysely-lease.ts";
 import type { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import type { NodePool } from "./pool.ts";
@@ -55,14 +55,19 @@ export interface WriteRequest<T> {
   readonly undone: Undone | undefined;
   /** Gets the text of each statement; `undefined`: nobody wants it. */
   readonly told: ((text: string) => void) | undefined;
+  /** What `run` works with, for each attempt anew. Default: the transaction of the one shard. */
+  readonly lease?: (session: PgSession) => Pick<KyselyLease, "tx" | "failure" | "hasRead" | "end">;
 }
 
+/** What it takes to settle a write, to wait for its next attempt, and to tell its session. */
+export type WriteBasis = Pick<WriteRequest<unknown>, "nodes" | "node" | "patience" | "clock" | "quorum">;
+
 /** Attempts in all; the patience usually ends first. */
-const attemptsMax = 20;
+export const attemptsMax = 20;
 const backoff = { baseMs: 20, capMs: 1_000 } as const;
 
 /** A position that no replica reaches: after a commit whose position got lost, only the primary will do. */
-const beyondEveryReplica = (1n << 63n) - 1n;
+export const beyondEveryReplica = (1n << 63n) - 1n;
 
 /** How one attempt ended. */
 type Attempt<T> =
@@ -191,7 +196,8 @@ async function transact<T>(
   session.limitStatements(request.patience.call?.remainingMs() ?? Number.POSITIVE_INFINITY);
   const begun = proof.begin(session, request.schema);
   begun.catch(() => {});
-  const lease = leaseKysely(session, request.uses, undefined, undefined, request.told);
+  const lease =
+    request.lease?.(session) ?? leaseKysely(session, request.uses, undefined, undefined, request.told);
   let value: T;
   try {
     if (!proof.eager) {
@@ -285,8 +291,8 @@ async function answerFromBefore<T>(
 }
 
 /** Raises the call's session to the commit. Without its position, to one that is certainly behind it. */
-async function track<T>(
-  request: WriteRequest<T>,
+export async function track(
+  request: WriteBasis,
   position: LogPosition | undefined,
   hasRead: boolean,
 ): Promise<void> {
@@ -304,7 +310,7 @@ async function track<T>(
   if (hasRead) session.raise(node, end, "read");
 }
 
-function poolOf<T>({ nodes, node }: WriteRequest<T>): NodePool {
+function poolOf({ nodes, node }: WriteBasis): NodePool {
   return nodes.primary(node);
 }
 
@@ -314,10 +320,10 @@ function poolOf<T>({ nodes, node }: WriteRequest<T>): NodePool {
  * @returns whether the transaction has committed; `again` when running it again finds out
  * @throws {HoldfastError} HOLDFAST_OUTCOME_UNKNOWN when it cannot be known while patience lasts
  */
-async function settle<T>(
-  request: WriteRequest<T>,
-  proof: CommitProof<T>,
-  unsettled: Unsettled<T>,
+export async function settle(
+  request: WriteBasis,
+  proof: Pick<CommitProof<unknown>, "settle">,
+  unsettled: Pick<Unsettled<unknown>, "settleable" | "cause">,
 ): Promise<boolean | "again"> {
   for (let attempt = 1; unsettled.settleable; attempt++) {
     try {
@@ -337,13 +343,16 @@ async function settle<T>(
  * Only the transaction's own failure counts. What else `run` called and got refused says nothing about what it
  * had called before.
  */
-function mayTryAgain(own: HoldfastError | undefined): boolean {
+export function mayTryAgain(own: HoldfastError | undefined): boolean {
   // A full pool was waited for already: waiting again only makes the queue longer.
   return own !== undefined && own.code !== "HOLDFAST_OVERLOADED" && mayRetryAfter(own, "no");
 }
 
 /** @returns false when patience would end first, and nothing was waited for */
-async function waited<T>({ clock, patience }: WriteRequest<T>, attempt: number): Promise<boolean> {
+export async function waited(
+  { clock, patience }: Pick<WriteBasis, "clock" | "patience">,
+  attempt: number,
+): Promise<boolean> {
   const ms = fullJitterMs(attempt, clock.random.next(), backoff);
   if (clock.monotonicMs() + ms >= patience.untilMs) return false;
   try {

@@ -11,6 +11,7 @@ import type { AnyTables, DatabasePort, ReadLevel, ReadOptions, ShardKey } from "
 import { resolveRead } from "../../parts/database/read-options.ts";
 import { shardMapProblems } from "../../placement/index.ts";
 import { guardProofs, type ProofMaker, writeProofs } from "./commit-proof.ts";
+import { writeTogether } from "./cross-shard.ts";
 import { readOnly } from "./database-read.ts";
 import { writeTransaction } from "./database-write.ts";
 import { Directory } from "./directory.ts";
@@ -166,6 +167,24 @@ export function postgresDatabase(
     nodeOf,
     read: async (shard, how, run, undone) => read(placeOf(shard), how, run, undone),
     write: writeShard,
+    together: async (shards, run, options, undone) => {
+      const places = shards.map((shard) => ({ shard, node: nodeOf(shard), schema: shardSchema(shard) }));
+      const call = currentCall();
+      return writeTogether({
+        database: declaration.name,
+        nodes,
+        places,
+        replication,
+        options,
+        patience: patienceOf(call, clock),
+        uses,
+        clock,
+        quorumOf,
+        isTracked: (node) => call !== undefined && isTracked(node),
+        run,
+        undone,
+      });
+    },
   } satisfies Omit<DatabasePort, "writeOnce">;
   // Lookups keep keys as text.
   const { strategy } = declaration.options;

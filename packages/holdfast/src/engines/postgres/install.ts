@@ -5,6 +5,7 @@
  * that any number of processes may start at once and a killed one leaves nothing half made.
  */
 import { busInstall } from "./bus-sql.ts";
+import { decisionInstall } from "./cross-shard-sql.ts";
 import type { InstallStep } from "./install-step.ts";
 import { keptInstall } from "./kept-sql.ts";
 import { lookupInstall } from "./lookup/lookup-tables.ts";
@@ -25,6 +26,7 @@ export const installSteps: readonly InstallStep[] = [
   lookupInstall,
   rowsInstall,
   keptInstall,
+  decisionInstall,
 ];
 
 /** Of the transaction that installs or migrates: one at a time per database. */

@@ -52,8 +52,16 @@ export function isOwnAnswer(error: unknown, failure: HoldfastError | undefined):
   return error !== failure && (failure === undefined || failure.permanent);
 }
 
-/** How a read's statements find their shard. A write's need none of it: BEGIN sets the search path. */
-export interface Placing {
+/** How statements find their shard. Those of a write of one shard need none of it: BEGIN sets the search path. */
+export type Placing = ReadPlacing | PathPlacing;
+
+/** The search path is set anew ahead of each statement: other shards' share the session meanwhile. */
+export interface PathPlacing {
+  readonly schema: string;
+  readonly statements?: undefined;
+}
+
+export interface ReadPlacing {
   readonly schema: string;
   readonly statements: QualifiedStatements;
   readonly clock: Clock;
@@ -127,7 +135,7 @@ class LeasedConnection implements DatabaseConnection {
     told: ((text: string) => void) | undefined,
   ) {
     this.#session = session;
-    this.#shared = placing !== undefined;
+    this.#shared = placing?.statements !== undefined;
     this.#uses = uses;
     this.#placing = placing;
     this.#trailer = trailer;
@@ -166,6 +174,10 @@ class LeasedConnection implements DatabaseConnection {
   async #place<Row>(query: CompiledQuery, use: KnownUse | undefined): Promise<SqlResult<Row>> {
     const placing = this.#placing;
     if (!placing) return this.#send(query, query.sql, use);
+    if (!placing.statements) {
+      this.#session.forgetSchema();
+      return this.#sendAlongPath(query, use, placing);
+    }
     const qualified = placing.statements.textFor(query, placing.schema);
     if (this.#shared && (this.#moving || !use?.quick || qualified === undefined))
       await this.#moveToOwn(placing);
@@ -185,7 +197,7 @@ class LeasedConnection implements DatabaseConnection {
     }
   }
 
-  async #moveToOwn(placing: Placing): Promise<void> {
+  async #moveToOwn(placing: ReadPlacing): Promise<void> {
     this.#moving ??= placing.own();
     this.#session = await this.#moving;
     this.#shared = false;
@@ -203,7 +215,7 @@ class LeasedConnection implements DatabaseConnection {
 
   async #timed<Row>(
     { sql }: CompiledQuery,
-    { clock }: Placing,
+    { clock }: ReadPlacing,
     answer: Promise<SqlResult<Row>>,
   ): Promise<SqlResult<Row>> {
     const sentMs = clock.monotonicMs();

@@ -30,7 +30,7 @@ export interface Marker {
 const dayMs = 86_400_000;
 const slots = 3;
 /** Stands for the shard in a tombstone. */
-const noShard = -1;
+export const tombstoneShard = -100;
 
 /** A UUID, version 7 (RFC 9562). */
 export function drawMarkerId(clock: Clock): string {
@@ -43,9 +43,10 @@ export function drawMarkerId(clock: Clock): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-export function drawMarker(clock: Clock, session: PgSession): Marker {
+/** The marker with this id, of a transaction that `session` is about to begin. */
+export function drawMarker(clock: Clock, session: PgSession, id = drawMarkerId(clock)): Marker {
   const serverMs = session.facts.wallMs + clock.monotonicMs() - session.connectedAtMs;
-  return { id: drawMarkerId(clock), slot: Math.floor(serverMs / dayMs) % slots };
+  return { id, slot: Math.floor(serverMs / dayMs) % slots };
 }
 
 /** The row, as it goes with COMMIT. */
@@ -87,7 +88,7 @@ async function askMarker(session: PgSession, { id, slot }: Marker): Promise<bool
   session.push({ text: "set local synchronous_commit to local" });
   const { rowCount } = await session.send({
     text: `insert into ${markerTable(slot)} (slot, id, shard) values ($1, $2, $3) on conflict do nothing`,
-    values: [slot, id, noShard],
+    values: [slot, id, tombstoneShard],
   });
   if (rowCount === 1) {
     await session.send({ text: "commit" });
@@ -99,7 +100,7 @@ async function askMarker(session: PgSession, { id, slot }: Marker): Promise<bool
     values: [slot, id],
   });
   await session.send({ text: "rollback" });
-  return rows[0] !== undefined && rows[0].shard !== noShard;
+  return rows[0] !== undefined && rows[0].shard !== tombstoneShard;
 }
 
 /**

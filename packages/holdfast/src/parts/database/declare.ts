@@ -27,6 +27,7 @@ import type {
   EffectGuard,
   KeyPart,
   ShardKey,
+  TogetherOptions,
   WriteOptions,
 } from "./port.ts";
 
@@ -48,6 +49,7 @@ import { type RouteDatabase, type Routed, type RouteOptions, route } from "./rou
 import { shardsBetween } from "./shard-between.ts";
 import { keyPartsOf } from "./shard-key.ts";
 import { resolveShards, type ShardOptions, shardDefaults } from "./shard-options.ts";
+import { type Together, writeTogether } from "./together.ts";
 
 export interface DatabaseOptions {
   /** Folder of `NNN_name.sql` files, run in order on each shard, each once. Default: no migrations. */
@@ -124,6 +126,15 @@ export interface Database<Tables> extends Bindable<FullDatabasePort> {
    * @throws {HoldfastError} HOLDFAST_INPUT_INVALID for what is no key
    */
   at(key: ShardKey): Shard<Tables>;
+  /**
+   * One transaction on the shards of several keys, which have to be known before it begins: all of it commits or
+   * none. Across nodes only with synchronous replication. @see TogetherOptions
+   */
+  together<T>(
+    keys: readonly ShardKey[],
+    run: (txs: Together<Tables>) => Promise<T>,
+    options?: TogetherOptions,
+  ): Promise<T>;
   /** Every shard, for questions that have no key. Each is asked on its own: there is no common snapshot. */
   shards(): readonly Shard<Tables>[];
   /**
@@ -195,6 +206,7 @@ export function database<Tables>(name: string, options: DatabaseOptions = {}): D
       keyPartsOf(resolved.strategy, key, name);
       return keyedShard(handle, key);
     },
+    together: (keys, run, options = {}) => writeTogether(handle, keys, run, options),
     shards: () => Array.from({ length: boundPort(handle).shardCount }, (_, index) => shard(handle, index)),
     between: (from, to) => shardsBetween(name, resolved, from, to).map((index) => shard(handle, index)),
     route: async <Row>(

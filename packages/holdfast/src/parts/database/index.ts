@@ -23,7 +23,9 @@ export type {
   DatabasePort,
   EffectGuard,
   KeyPart,
+  ResolvedTogether,
   ShardKey,
+  TogetherOptions,
   WriteOptions,
 } from "./port.ts";
 export type { ReadLevel, ReadOptions, ResolvedRead } from "./read-options.ts";
@@ -40,3 +42,4 @@ export {
   shardOptionsOf,
   type TableKeys,
 } from "./shard-options.ts";
+export { type Together, togetherDefaults } from "./together.ts";

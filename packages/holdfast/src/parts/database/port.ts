@@ -58,6 +58,18 @@ export interface WriteOptions {
   readonly marker?: boolean;
 }
 
+export interface TogetherOptions extends Pick<WriteOptions, "idempotencyKey" | "fingerprint"> {
+  /**
+   * How long a statement waits for a row that another transaction holds, in milliseconds, 10 to 60_000, and never
+   * beyond the deadline. Default 2_000. Nobody sees a deadlock that goes through two nodes, so this is what ends
+   * one: not applied, and tried again while the deadline allows. Shorter frees sooner, and gives up more under
+   * contention. Counts where the keys are on several nodes.
+   */
+  readonly lockMs?: number;
+}
+
+export type ResolvedTogether = Omit<TogetherOptions, "lockMs"> & { readonly lockMs: number };
+
 // biome-ignore lint/suspicious/noExplicitAny: the port serves databases of every table type; the handle narrows it.
 export type AnyTables = any;
 
@@ -136,4 +148,20 @@ export interface DatabasePort {
     run: (tx: Transaction<AnyTables>) => Promise<void>,
     undone?: Undone,
   ): Promise<boolean>;
+  /**
+   * Like `write`, on several shards: all of it commits or none, and it is answered once that is decided for good. A
+   * read between the decision and the last shard's commit may see one shard's part and not another's: atomicity, not
+   * isolation. A part whose server went away right then shows up when it is back.
+   *
+   * @param shards rising, each once
+   * @param run gets the transaction of each shard; `undefined` for one that was not asked for
+   * @throws {HoldfastError} as `write`; HOLDFAST_CROSS_SHARD_REFUSED when the shards are on several nodes and these
+   *   could lose one part without the other
+   */
+  together<T>(
+    shards: readonly number[],
+    run: (txOf: (shard: number) => Transaction<AnyTables> | undefined) => Promise<T>,
+    options: ResolvedTogether,
+    undone?: Undone,
+  ): Promise<T>;
 }

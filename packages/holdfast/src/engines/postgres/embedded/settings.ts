@@ -59,7 +59,7 @@ export function postgresConf(settings: ServerSettings): string {
     wal_level: "logical",
     max_wal_senders: "10",
     max_replication_slots: "20",
-    max_prepared_transactions: "16",
+    max_prepared_transactions: "64",
     hot_standby: "on",
     // A replica that is away for a while finds its WAL; one that is away for long is rebuilt instead of
     // filling the primary's disk.
