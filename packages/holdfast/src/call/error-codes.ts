@@ -188,6 +188,21 @@ export const errorCodes = {
     permanent: true,
     summary: "A failover lost what this session had written, read or heard of; this call was not begun.",
   },
+  HOLDFAST_SHARD_MOVED: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "The shard is being handed over to another node, or has left this one; nothing was applied.",
+  },
+  HOLDFAST_RESHARD_REFUSED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A shard cannot be moved, or a move not be taken back; every reason is listed.",
+  },
+  HOLDFAST_RESHARD_FAILED: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "A move of a shard stopped; it can be gone on with or given up, and data.step says where it is.",
+  },
   HOLDFAST_IDEMPOTENCY_MISMATCH: {
     outcome: "not-applied",
     permanent: true,

@@ -2,7 +2,7 @@
  * The engine of a database part on Postgres: finds the shard of a key and the node of a shard, and has the read
  * or the write done there.
  */
-import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
+import { type Call, currentCall, HoldfastError, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
 import type { DatabasePort } from "../../parts/database/port.ts";
@@ -16,11 +16,9 @@ import { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { patienceOf } from "./pool-lease.ts";
 import type { QuorumProof } from "./quorum-proof.ts";
-
-/** Schema of a logical shard, in the part's database on the shard's node. */
-export function shardSchema(shard: number): string {
-  return `s${shard}`;
-}
+import { reviewSession } from "./session-review.ts";
+import { whereItIs } from "./shard-moved.ts";
+import type { ShardPlace } from "./shard-place.ts";
 
 /**
  * @param nodes opened by the caller, who closes them
@@ -28,17 +26,11 @@ export function shardSchema(shard: number): string {
  */
 export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes, clock: Clock): DatabasePort {
   checkShardMap(declaration, nodes);
-  const { shards } = nodes.config.shardMap;
+  const { map } = nodes;
+  const { shardCount } = declaration.options;
   const uses = new StatementUse();
   const statements = new QualifiedStatements();
   let reads = 0;
-
-  const nodeOf = (shard: number): string => {
-    const node = shards[shard];
-    if (node === undefined)
-      throw new RangeError(`shard should be a whole number from 0 to ${shards.length - 1}, got ${shard}`);
-    return node;
-  };
 
   /**
    * Without replicas every read is the primary's, which is never behind, and there is no failover. One that is
@@ -53,51 +45,73 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
       ? nodes.watch(node).quorum(replication.onReplicaLoss === "degrade")
       : undefined;
 
+  /** Where the shard is, once the call's session has been held against what it left behind elsewhere. */
+  const routed = async <T>(
+    shard: number,
+    call: Call | undefined,
+    remembers: boolean,
+    run: (place: ShardPlace) => Promise<T>,
+  ): Promise<T> => {
+    const patience = patienceOf(call, clock);
+    if (call) await map.catchUp(call.session, patience);
+    const value = await whereItIs(map, shard, patience, clock, (place) => {
+      const { left } = place;
+      // Beyond what the old node had when the shard left it: lost there, and not come along.
+      if (left && remembers && call) reviewSession(call.session, left.node, left.line, nodes.tokenCounts);
+      return run(place);
+    });
+    if (call && remembers) map.note(call.session);
+    return value;
+  };
+
   const write = <T>(
     shard: number,
     proofs: ProofMaker<T>,
     run: Parameters<typeof writeTransaction<T>>[0]["run"],
     undone: Undone | undefined,
   ): Promise<T> => {
-    const node = nodeOf(shard);
     const call = currentCall();
-    return writeTransaction({
-      nodes,
-      node,
-      schema: shardSchema(shard),
-      patience: patienceOf(call, clock),
-      proofs,
-      uses,
-      clock,
-      quorum: quorumOf(node),
-      track: call !== undefined && isTracked(node),
-      run,
-      undone,
-    });
+    return routed(shard, call, true, ({ node, schema }) =>
+      writeTransaction({
+        nodes,
+        node,
+        schema,
+        patience: patienceOf(call, clock),
+        proofs,
+        uses,
+        clock,
+        quorum: quorumOf(node),
+        track: call !== undefined && isTracked(node),
+        run,
+        undone,
+      }),
+    );
   };
 
   return {
-    shardCount: shards.length,
-    shardOf: (key) => keyHashModulo(String(key), shards.length),
+    shardCount,
+    shardOf: (key) => keyHashModulo(String(key), shardCount),
     read: async (shard, how, run, undone) => {
-      const node = nodeOf(shard);
       const call = currentCall();
       const read = resolveRead(how, declaration.options.reads);
-      const onPrimary = read.level !== "eventual" && call?.session.requiresPrimary(node) === true;
-      return readOnly({
-        nodes,
-        node,
-        schema: shardSchema(shard),
-        read: onPrimary ? { ...read, level: "strong" } : read,
-        patience: patienceOf(call, clock),
-        quorum: quorumOf(node),
-        tracked: isTracked(node),
-        uses,
-        statements,
-        clock,
-        turn: reads++,
-        run,
-        undone,
+      return routed(shard, call, read.level !== "eventual", ({ node, schema, floor }) => {
+        const onPrimary = read.level !== "eventual" && call?.session.requiresPrimary(node) === true;
+        return readOnly({
+          nodes,
+          node,
+          schema,
+          floor,
+          read: onPrimary ? { ...read, level: "strong" } : read,
+          patience: patienceOf(call, clock),
+          quorum: quorumOf(node),
+          tracked: isTracked(node),
+          uses,
+          statements,
+          clock,
+          turn: reads++,
+          run,
+          undone,
+        });
       });
     },
     write: async (shard, run, options, undone) =>

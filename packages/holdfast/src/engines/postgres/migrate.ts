@@ -7,14 +7,14 @@
  */
 import { HoldfastError } from "../../call/index.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
-import { shardsOn } from "../../placement/index.ts";
-import { checkShardMap, shardSchema } from "./database.ts";
+import { checkShardMap } from "./database.ts";
 import { installFramework } from "./install.ts";
 import { type MigrationFile, readMigrations } from "./migrate-files.ts";
 import { shardSchemaSql } from "./migrate-shard-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import type { PgSession } from "./session.ts";
 import { isServerError } from "./session-error.ts";
+import { adoptShardMap } from "./shard-map-adopt.ts";
 
 export interface MigrateOptions {
   /** Called after each file on each shard. */
@@ -29,10 +29,10 @@ export interface Migrated {
   readonly applied: number;
 }
 
-/** Held by the session that migrates a node. */
-const migrateLock = "7525352680829580149";
+/** Held by the session that migrates a node, or moves a shard of it. */
+export const migrateLock = "7525352680829580149";
 
-interface RecordedFile {
+export interface RecordedFile {
   readonly shard: number;
   readonly number: number;
   readonly name: string;
@@ -54,12 +54,14 @@ export async function migrateDatabase(
   const { migrations, shardCount } = declaration.options;
   const files = migrations ? await readMigrations(migrations) : [];
   await installFramework(nodes);
+  await adoptShardMap(nodes, shardCount);
   const applied = await Promise.all(
     nodes.config.nodes.map((node) => {
-      const shards = shardsOn(nodes.config.shardMap, node.name);
+      const shards = nodes.map.shardsOn(node.name);
+      const schemaOf = (shard: number) => nodes.map.place(shard).schema;
       return nodes
         .primary(node.name)
-        .use((session) => migrateNode(session, { files, shards, shardCount, ...options }));
+        .use((session) => migrateNode(session, { files, shards, schemaOf, shardCount, ...options }));
     }),
   );
   return { files: files.length, shards: shardCount, applied: applied.reduce((sum, count) => sum + count, 0) };
@@ -70,6 +72,7 @@ interface NodeWork extends MigrateOptions {
   /** Those on this node. */
   readonly shards: readonly number[];
   readonly shardCount: number;
+  schemaOf(shard: number): string;
 }
 
 async function migrateNode(session: PgSession, work: NodeWork): Promise<number> {
@@ -77,19 +80,22 @@ async function migrateNode(session: PgSession, work: NodeWork): Promise<number> 
   session.taint();
   await session.send({ text: `select pg_advisory_lock(${migrateLock})` });
   await makeSchemas(session, work);
-  const pending = pendingFiles(await recordedFiles(session, work.shards), work);
+  const pending = pendingFiles(await recordedFiles(session, work.shards, work.schemaOf), work);
   // Only the last commit waits for the disk: it is behind the others in the log, so it carries them.
   await session.send({ text: "set synchronous_commit to off" });
   for (const [index, { shard, file }] of pending.entries()) {
     if (index === pending.length - 1) session.push({ text: "reset synchronous_commit" });
-    await applyFile(session, shard, file);
+    await applyFile(session, shard, work.schemaOf(shard), file);
     work.onProgress?.({ shard, file: file.name });
   }
   return pending.length;
 }
 
-async function makeSchemas(session: PgSession, { shards, shardCount }: NodeWork): Promise<void> {
-  const schemas = shards.map(shardSchema);
+async function makeSchemas(
+  session: PgSession,
+  { shards, shardCount, schemaOf }: NodeWork,
+): Promise<void> {
+  const schemas = shards.map(schemaOf);
   const { rows } = await session.send<{ ready: string }>({
     text: "select count(*) as ready from unnest($1::text[]) s where to_regclass(s || '.holdfast_migration') is not null",
     values: [schemas],
@@ -97,19 +103,20 @@ async function makeSchemas(session: PgSession, { shards, shardCount }: NodeWork)
   if (Number(rows[0]?.ready) === schemas.length) return;
   await session.send({ text: "begin read write" });
   await session.send({
-    text: shards.map((shard) => shardSchemaSql(shard, shardSchema(shard), shardCount)).join(""),
+    text: shards.map((shard) => shardSchemaSql(shard, schemaOf(shard), shardCount)).join(""),
   });
   await session.send({ text: "commit" });
 }
 
-async function recordedFiles(
+export async function recordedFiles(
   session: PgSession,
   shards: readonly number[],
+  schemaOf: (shard: number) => string,
 ): Promise<readonly RecordedFile[]> {
   if (shards.length === 0) return [];
   const { rows } = await session.send<RecordedFile>({
     text: shards
-      .map((s) => `select ${s} as shard, number, name, checksum from ${shardSchema(s)}.holdfast_migration`)
+      .map((s) => `select ${s} as shard, number, name, checksum from ${schemaOf(s)}.holdfast_migration`)
       .join(" union all "),
   });
   return rows;
@@ -132,8 +139,12 @@ export function pendingFiles(
   );
 }
 
-async function applyFile(session: PgSession, shard: number, file: MigrationFile): Promise<void> {
-  const schema = shardSchema(shard);
+export async function applyFile(
+  session: PgSession,
+  shard: number,
+  schema: string,
+  file: MigrationFile,
+): Promise<void> {
   const begun = session.push({ text: "begin read write" });
   // For this file only, so that one that sets another path does not mislead the next.
   const placed = session.push({ text: `set local search_path to ${schema}, public` });

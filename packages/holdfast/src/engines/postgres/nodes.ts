@@ -8,6 +8,8 @@ import { NodePool } from "./pool.ts";
 import { QuorumProof } from "./quorum-proof.ts";
 import { ReplayWatch } from "./replay-watch.ts";
 import type { TokenCounts } from "./session-review.ts";
+import { ShardMapWatch } from "./shard-map-watch.ts";
+import { firstPlaces, placeFrom } from "./shard-place.ts";
 import { TimelineHistories } from "./timeline-history.ts";
 
 export interface DatabaseNodesEnv {
@@ -33,6 +35,8 @@ export interface DatabaseNodes {
   readonly config: DatabaseConfig;
   /** Name of the first node: the home of whatever keeps its log or bus in this database. */
   readonly home: string;
+  /** Where the shards are now, as far as this process knows. */
+  readonly map: ShardMapWatch;
   primary(node: string): NodePool;
   /** The node's first replica, if it has any. */
   replica(node: string): NodePool | undefined;
@@ -84,9 +88,12 @@ export function openDatabaseNodes(config: DatabaseConfig, env: DatabaseNodesEnv)
     return found;
   };
   for (const name of config.shardMap.shards) node(name);
+  const { shardMap, places } = config;
+  const known = places ? { epoch: shardMap.epoch, places: places.map(placeFrom) } : firstPlaces(shardMap);
   return {
     config,
     home,
+    map: new ShardMapWatch(node(home).primary, known, env.clock),
     primary: (name) => node(name).primary,
     replica: (name) => node(name).replicas[0],
     replicas: (name) => node(name).replicas,
