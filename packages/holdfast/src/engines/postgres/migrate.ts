@@ -91,10 +91,7 @@ async function migrateNode(session: PgSession, work: NodeWork): Promise<number> 
   return pending.length;
 }
 
-async function makeSchemas(
-  session: PgSession,
-  { shards, shardCount, schemaOf }: NodeWork,
-): Promise<void> {
+async function makeSchemas(session: PgSession, { shards, shardCount, schemaOf }: NodeWork): Promise<void> {
   const schemas = shards.map(schemaOf);
   const { rows } = await session.send<{ ready: string }>({
     text: "select count(*) as ready from unnest($1::text[]) s where to_regclass(s || '.holdfast_migration') is not null",

@@ -86,6 +86,7 @@ export class ShardMapWatch {
 
 function newestKnown(session: Session, log: string): number {
   let newest = 0;
-  for (const position of Object.values(session.get(log) ?? {})) newest = Math.max(newest, Number(position.lsn));
+  for (const position of Object.values(session.get(log) ?? {}))
+    newest = Math.max(newest, Number(position.lsn));
   return newest;
 }

@@ -103,7 +103,8 @@ export async function beginMove(home: PgSession, move: NewMove): Promise<MoveRec
     const { rows } = await home.send<MoveRecord>({
       text: `insert into holdfast.shard_move (id, shard, source, target, schema, schema_after, stream, mark, keep, data)
         overriding system value
-        select id, $1, $2, $3, $4, 's' || $1::text || '_m' || id, coalesce($5, $8 || '_m' || id), coalesce($6, id), $7, $9
+        select id, $1::int, $2, $3, $4, 's' || $1::int || '_m' || id, coalesce($5, $8 || '_m' || id),
+          coalesce($6::int, id), $7::boolean, $9::jsonb
           from (select nextval(pg_get_serial_sequence('holdfast.shard_move', 'id'))::int as id) next
         returning ${columns}`,
       values: [

@@ -74,7 +74,8 @@ function movingForward(facts: MoveFacts): MoveAction {
   const left = source.schema === "after";
   // Once the source has left its name, nothing is copied anew: all of it has arrived, and was placed.
   const broken = facts.strayed || target.subscription === "failed" || source.slot === "lost";
-  if (broken && !left) return "clear";
+  // A source that nothing will follow soon must not refuse its writers.
+  if (broken && !left) return source.fenced || target.schema === "after" ? "unfence" : "clear";
   if (!target.made) return "make-schema";
   if (!facts.placed) {
     if (!source.published) return "publish";
@@ -106,9 +107,10 @@ function finishing({ source, target }: MoveFacts): MoveAction {
 
 function givingUp({ source, target, takesBack }: MoveFacts): MoveAction {
   // The source serves again first, and what was made for the move goes after that.
-  if (source.schema === "after" || source.fenced) return "unfence";
+  if (source.schema === "after" || source.fenced || target.schema === "after") return "unfence";
+  if (target.back !== "none") return "clear";
+  // The stream of a move that takes one back was there before it, and stays.
+  if (takesBack) return "aborted";
   const streams = target.subscription !== "none" || source.published || source.slot !== "none";
-  if (takesBack) return target.back === "none" && target.schema !== "after" ? "aborted" : "clear";
-  if (streams || target.back !== "none" || target.schema !== "gone") return "clear";
-  return "aborted";
+  return streams || target.schema !== "gone" ? "clear" : "aborted";
 }
