@@ -5,6 +5,7 @@
  * the one point of no return.
  */
 import { HoldfastError } from "../../../call/index.ts";
+import { flushed } from "../log-transaction.ts";
 import { askInserted } from "../routing-position.ts";
 import type { PgSession } from "../session.ts";
 import { readShardMap } from "../shard-map-store.ts";
@@ -26,8 +27,6 @@ export async function handOver(context: MoveContext): Promise<PlainPlace> {
       .histories.lineOf(nodes.primary(move.source), facts.system, facts.timeline),
   }));
   return onTarget(context)(async (session) => {
-    // What is written from now on is the way back's business, and nothing of what was copied.
-    if (move.keep) await advanceSlot(session, backOf(move.stream));
     const { rowCount: unnamed } = await session.send({
       text: "select from pg_namespace where nspname = $1",
       values: [schema],
@@ -36,7 +35,7 @@ export async function handOver(context: MoveContext): Promise<PlainPlace> {
       await unfence(context, session, schema);
       await inTransaction(session, async () => {
         // The streams' commits did not wait for the disk, nor for standbys: this one carries them.
-        await session.send({ text: "set local synchronous_commit to on" });
+        await session.send({ text: flushed });
         for (const { name, value, called } of sequences) {
           await session.send({
             text: `select setval(${literal(`${ident(schema)}.${ident(name)}`)}, ${value}, ${called})`,
@@ -45,6 +44,9 @@ export async function handOver(context: MoveContext): Promise<PlainPlace> {
         await session.send({ text: `alter schema ${ident(schema)} rename to ${ident(schemaAfter)}` });
       });
     }
+    // What is written from now on is the way back's business, and nothing of what was copied. Behind that commit,
+    // because a slot goes no further than what is on disk.
+    if (move.keep) await advanceSlot(session, backOf(move.stream));
     const floor = await askInserted(session);
     await standbysHave(context, session, "flush_lsn", targetStandbysMs);
     const place: ShardPlace = { node: move.target, schema: schemaAfter, floor, left };
@@ -83,7 +85,7 @@ export async function flip(context: MoveContext): Promise<void> {
     const epoch = before.epoch + 1;
     const places = before.places.with(move.shard, placeFrom(place));
     await inTransaction(home, async () => {
-      await home.send({ text: "set local synchronous_commit to on" });
+      await home.send({ text: flushed });
       await home.send({
         text: "insert into holdfast.shard_map (epoch, places, move) values ($1, $2, $3)",
         values: [epoch, JSON.stringify(places.map(plainPlace)), move.id],
