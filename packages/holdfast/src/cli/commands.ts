@@ -4,6 +4,7 @@ import type { Command } from "./command.ts";
 import { downCommand } from "./down.ts";
 import { loadCommand } from "./load.ts";
 import { planCommand } from "./plan.ts";
+import { reshardCommand } from "./reshard.ts";
 import { statusCommand } from "./status.ts";
 import { upCommand } from "./up.ts";
 
@@ -11,6 +12,7 @@ export const commands: readonly Command[] = [
   planCommand,
   upCommand,
   statusCommand,
+  reshardCommand,
   loadCommand,
   checkCommand,
   downCommand,

@@ -5,6 +5,7 @@ import { findProject } from "../runtime/project.ts";
 import type { PartInstanceStatus, ServerStatus, SystemStatus } from "../runtime/status.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
+import { shardLines } from "./status-shards.ts";
 import { duration, size, textTable } from "./table.ts";
 
 export const statusCommand: Command = {
@@ -41,6 +42,7 @@ export function statusLines(status: SystemStatus): string[] {
     ]);
     lines.push("", ...textTable(["NODE", "COMMITS", "WAIT FOR", "STREAMING"], rows));
   }
+  if (status.shards.length > 0) lines.push("", ...shardLines(status.shards));
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);
   if (failed.length > 0) lines.push("", "Last errors:");

@@ -7,6 +7,7 @@ import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { HoldfastError } from "../call/index.ts";
+import type { RunningDatabases } from "./running-databases.ts";
 import type { SystemStatus } from "./status.ts";
 
 export interface ControlSocket {
@@ -37,6 +38,8 @@ export interface ControlRequests {
   status(): Promise<SystemStatus>;
   /** Begins to stop; the answer does not wait for the end. */
   down(): void;
+  /** Where the databases are, for verbs that work on them: with passwords, and therefore only here. */
+  databases(): RunningDatabases;
 }
 
 export interface ControlServer {
@@ -53,11 +56,13 @@ export function serveControl(path: string, requests: ControlRequests): Promise<C
         (status) => send(200, status),
         (error) => send(500, { message: String(error) }),
       );
+    } else if (incoming.method === "GET" && incoming.url === "/databases") {
+      send(200, requests.databases());
     } else if (incoming.method === "POST" && incoming.url === "/down") {
       requests.down();
       send(202, {});
     } else {
-      send(404, { message: "There is GET /status and POST /down." });
+      send(404, { message: "There is GET /status, GET /databases and POST /down." });
     }
   });
   return new Promise((resolve, reject) => {

@@ -11,6 +11,7 @@ import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes
 import { postgresTopic } from "../engines/postgres/topic.ts";
 import { type System, World } from "../parts/index.ts";
 import type { WorldConfig } from "./messages.ts";
+import { pollShardMap } from "./shard-map-poll.ts";
 import { keepUp } from "./upkeep.ts";
 
 export interface OpenWorld {
@@ -39,7 +40,7 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
       poolSize: config.poolSize,
     });
     nodesOf.set(database.name, nodes);
-    closers.push(() => nodes.close(), keepUp(nodes, clock));
+    closers.push(() => nodes.close(), keepUp(nodes, clock), pollShardMap(nodes, clock));
     world.bind(database, postgresDatabase(database, nodes, clock));
   }
 

@@ -23,8 +23,10 @@ import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
 import { reloadOnChange } from "./reload.ts";
 import { replicationNotice } from "./replication-watch.ts";
 import type { Reporter } from "./reporter.ts";
+import { type RunningDatabases, runningDatabases } from "./running-databases.ts";
 import { startInstances } from "./running-parts.ts";
 import { sessionSecret } from "./session-secret.ts";
+import { shardStatusReader } from "./shard-status.ts";
 import { startError } from "./start-error.ts";
 import { makeStateFolders } from "./state-folder.ts";
 import type { SystemState, SystemStatus } from "./status.ts";
@@ -89,6 +91,8 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let servers: () => Promise<SystemStatus["servers"]> = async () => [];
   let failovers: () => SystemStatus["failovers"] = () => [];
   let replication: () => SystemStatus["replication"] = () => [];
+  let shards: () => Promise<SystemStatus["shards"]> = async () => [];
+  let databases: RunningDatabases = [];
 
   const progress = (text: string) => {
     if (state === "starting") step = text;
@@ -110,6 +114,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     servers: await servers(),
     failovers: failovers(),
     replication: replication(),
+    shards: await shards(),
   });
 
   const start = async () => {
@@ -144,7 +149,11 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       undo.push(() => socket.close());
       url = `http://${socket.host.includes(":") ? `[${socket.host}]` : socket.host}:${socket.port}`;
     }
-    const server = await serveControl(control.path, { status, down: () => stop("drain") });
+    const server = await serveControl(control.path, {
+      status,
+      down: () => stop("drain"),
+      databases: () => databases,
+    });
     undo.push(() => server.close());
 
     const files = systemPaths(project, description.name);
@@ -182,6 +191,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     if (postgres) {
       enter("Preparing the databases");
       await migrateSystem(description, world, { clock, progress });
+      databases = runningDatabases(description, world);
+      const reader = shardStatusReader(databases, clock);
+      undo.push(() => reader.close());
+      shards = () => reader.read();
     }
 
     enter("Starting the parts");

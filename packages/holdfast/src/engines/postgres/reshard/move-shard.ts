@@ -63,8 +63,11 @@ export async function driveMove(first: MoveContext, options: DriveOptions): Prom
       await context.hold();
       const facts = await observeMove(context);
       const action = stepMove(facts);
-      if (action === "kept" || action === "finished" || action === "aborted")
-        return await end(context, action);
+      if (action === "kept" || action === "finished" || action === "aborted") {
+        const ended = await end(context, action);
+        options.onProgress?.({ move: ended, action, bytes: 0, totalBytes: 0 });
+        return ended;
+      }
       refuseLostWayBack(facts, action, context.move);
       context = { ...context, move: await note(context, { step: action }) };
       options.onProgress?.({ move: context.move, action, bytes: 0, totalBytes: 0 });

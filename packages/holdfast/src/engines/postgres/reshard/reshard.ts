@@ -20,6 +20,7 @@ import { type PlannedMove, serverProblems, shardProblems } from "./move-check.ts
 import type { MoveContext } from "./move-context.ts";
 import { beginMove, changeMove, type MoveRecord, openMoves } from "./move-record.ts";
 import { type DriveOptions, driveMove } from "./move-shard.ts";
+import { reshardLock } from "./reshard-state.ts";
 
 export interface ReshardOptions extends DriveOptions {
   readonly clock: Clock;
@@ -36,8 +37,6 @@ export interface ReshardRequest {
 }
 
 const appName = "holdfast reshard";
-/** Of the process that moves; "holdfast" in ASCII, and the third lock of that name. */
-const reshardLock = "7525352680829580150";
 const endMsMax = 10_000;
 
 export interface Resharder extends AsyncDisposable {
