@@ -256,6 +256,21 @@ export const errorCodes = {
     permanent: true,
     summary: "A change was made for a version that is no longer the current one; `data.current` has that.",
   },
+  HOLDFAST_SHARD_MOVED: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "The shard is being handed over to another node, or has left this one; nothing was applied.",
+  },
+  HOLDFAST_RESHARD_REFUSED: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A shard cannot be moved, or a move not be taken back; every reason is listed.",
+  },
+  HOLDFAST_RESHARD_FAILED: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "A move of a shard stopped; it can be gone on with or given up, and data.step says where it is.",
+  },
   HOLDFAST_IDEMPOTENCY_MISMATCH: {
     outcome: "not-applied",
     permanent: true,

@@ -5,6 +5,7 @@ import type { Command } from "./command.ts";
 import { downCommand } from "./down.ts";
 import { loadCommand } from "./load.ts";
 import { planCommand } from "./plan.ts";
+import { reshardCommand } from "./reshard.ts";
 import { restoreCommand } from "./restore.ts";
 import { statusCommand } from "./status.ts";
 import { upCommand } from "./up.ts";
@@ -13,6 +14,7 @@ export const commands: readonly Command[] = [
   planCommand,
   upCommand,
   statusCommand,
+  reshardCommand,
   loadCommand,
   backupCommand,
   restoreCommand,

@@ -45,6 +45,7 @@ const status: SystemStatus = {
   replication: [],
   archives: [],
   inDoubt: [],
+  shards: [],
 };
 
 test("it says what to open, what to kill, where to look and how to stop", () => {

@@ -7,6 +7,7 @@ import { findProject } from "../runtime/project.ts";
 import type { PartInstanceStatus, ServerStatus, SystemStatus } from "../runtime/status.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
+import { shardLines } from "./status-shards.ts";
 import { duration, size, textTable } from "./table.ts";
 
 export const statusCommand: Command = {
@@ -55,6 +56,7 @@ export function statusLines(status: SystemStatus): string[] {
     if (failing.length > 0) lines.push("", ...failing.map(failingText));
   }
   if (status.inDoubt.length > 0) lines.push("", ...inDoubtLines(status.inDoubt));
+  if (status.shards.length > 0) lines.push("", ...shardLines(status.shards));
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);
   if (failed.length > 0) lines.push("", "Last errors:");

@@ -62,6 +62,7 @@ test("status shows every process, and the last error of those that failed", () =
         lastError: undefined,
       },
     ],
+    shards: [],
     failovers: [
       {
         node: "node-1",

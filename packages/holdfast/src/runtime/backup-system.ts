@@ -15,6 +15,7 @@ import type { DatabaseConfig } from "../engines/postgres/config.ts";
 import { readNodeRecord } from "../engines/postgres/embedded/node-record.ts";
 import { askControl } from "./control.ts";
 import { type Project, systemPaths } from "./project.ts";
+import type { RunningDatabases } from "./running-databases.ts";
 import type { SystemStatus } from "./status.ts";
 import type { SupervisorRecord } from "./supervisor-file.ts";
 
@@ -117,7 +118,8 @@ export async function archiveSystem(
 }
 
 async function databasesOf(record: SupervisorRecord): Promise<Databases> {
-  const databases = (await askControl(record.socket, "GET", "/databases")) as Databases;
+  const running = (await askControl(record.socket, "GET", "/databases")) as RunningDatabases;
+  const databases = Object.fromEntries(running.map(({ described, config }) => [described.name, config]));
   if (Object.keys(databases).length > 0) return databases;
   throw new HoldfastError(
     "HOLDFAST_USAGE",

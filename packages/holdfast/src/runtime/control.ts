@@ -7,7 +7,7 @@ import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type ErrorCode, HoldfastError } from "../call/index.ts";
-import type { DatabaseConfig } from "../engines/postgres/config.ts";
+import type { RunningDatabases } from "./running-databases.ts";
 import type { SystemStatus } from "./status.ts";
 
 export interface ControlSocket {
@@ -38,8 +38,8 @@ export interface ControlRequests {
   status(): Promise<SystemStatus>;
   /** Begins to stop; the answer does not wait for the end. */
   down(): void;
-  /** Where each database is, passwords included: the socket is its owner's alone. */
-  databases(): Readonly<Record<string, DatabaseConfig>>;
+  /** Where the databases are, for verbs that work on them: with passwords, and therefore only here. */
+  databases(): RunningDatabases;
   /** Has all nodes archive their log: `on`, `off`, or a folder. */
   archive(how: string): Promise<void>;
 }

@@ -13,6 +13,7 @@ import { postgresTopic } from "../engines/postgres/topic.ts";
 import { type System, World } from "../parts/index.ts";
 import type { WorldConfig } from "./messages.ts";
 import { watchInDoubt } from "./recovery-watch.ts";
+import { pollShardMap } from "./shard-map-poll.ts";
 import { keepUp } from "./upkeep.ts";
 
 export interface OpenWorld {
@@ -42,7 +43,11 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
     });
     nodesOf.set(database.name, nodes);
     const port = postgresDatabase(database, nodes, clock);
-    closers.push(() => nodes.close(), keepUp(nodes, clock, { options: database.options, port }));
+    closers.push(
+      () => nodes.close(),
+      keepUp(nodes, clock, { options: database.options, port }),
+      pollShardMap(nodes, clock),
+    );
     world.bind(database, port);
     if (database.options.replication.mode === "synchronous" && nodes.config.nodes.length > 1) {
       const alarm = (error: HoldfastError) => {

@@ -16,6 +16,10 @@ import {
   type ServerId,
   startNode,
 } from "../engines/postgres/embedded/index.ts";
+import { readNodeRecord } from "../engines/postgres/embedded/node-record.ts";
+import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
+import { readShardMap } from "../engines/postgres/shard-map-store.ts";
+import { type PlacedMap, plainPlace } from "../engines/postgres/shard-place.ts";
 import { firstShardMap } from "../placement/index.ts";
 import type { SystemDescription } from "./describe.ts";
 import { stepPrimaryLoss } from "./primary-loss-step.ts";
@@ -61,7 +65,7 @@ export type NodesStop = "clean" | "at-once" | "abandon";
 
 export interface PostgresNodes {
   readonly nodes: readonly RunningNode[];
-  /** Where the shards of `database` are: dealt over its nodes as its strategy has it. */
+  /** Where `database` is, and its shards: as the map says that is kept beside the data, else dealt over its nodes. */
   config(database: SystemDescription["databases"][number]): DatabaseConfig;
   status(): Promise<ServerStatus[]>;
   replication(): ReplicationStatus[];
@@ -75,7 +79,9 @@ export interface PostgresNodes {
 export async function startPostgresNodes(options: PostgresNodesOptions): Promise<PostgresNodes> {
   const { databases, clock } = options;
   if (await finishSwap(options.dir)) options.progress("Going on with a restore that was interrupted");
-  const count = Math.max(0, ...databases.map(({ nodes }) => nodes));
+  // Also nodes that were declared before: shards may be on them, until `holdfast reshard` has moved them away.
+  const declared = Math.max(0, ...databases.map(({ nodes }) => nodes));
+  const count = declared === 0 ? 0 : Math.max(declared, await nodesMade(options.dir));
   const replicas = Math.max(0, ...databases.map((database) => database.replicas));
   const starting = await Promise.allSettled(
     Array.from({ length: count }, async (_, index) => {
@@ -96,13 +102,18 @@ export async function startPostgresNodes(options: PostgresNodesOptions): Promise
   const stopNodes = () => Promise.all(nodes.map((node) => node.stop()));
   const stopping = new AbortController();
   const watches: ReplicationWatch[] = [];
+  const maps = new Map<string, PlacedMap>();
+  const isUsed = (node: RunningNode, index: number, database: SystemDescription["databases"][number]) =>
+    index < database.nodes || maps.get(database.name)?.places.some((place) => place.node === node.name);
   try {
     if (failure) throw failure.reason;
     for (const database of databases) {
-      await Promise.all(nodes.slice(0, database.nodes).map((node) => node.createDatabase(database.name)));
+      await Promise.all(nodes.map((node) => node.createDatabase(database.name)));
+      const map = await durableMap(nodes, database.name, clock);
+      if (map) maps.set(database.name, map);
     }
     for (const [index, node] of nodes.entries()) {
-      const own = databases.filter((database) => database.nodes > index);
+      const own = databases.filter((database) => isUsed(node, index, database));
       const policy = nodeReplication(own.map((database) => database.replication));
       if (policy.quorum === 0) continue;
       for (const { name, replication } of own) await node.setWaits(name, replication.mode === "synchronous");
@@ -120,17 +131,25 @@ export async function startPostgresNodes(options: PostgresNodesOptions): Promise
   ]);
   return {
     nodes,
-    config: (database) => ({
-      nodes: nodes.slice(0, database.nodes).map((node) => {
-        const endpoints = node.endpoints(database.name);
-        return { ...endpoints, replicas: endpoints.replicas.slice(0, database.replicas) };
-      }),
-      shardMap: firstShardMap(
-        database.strategy,
-        nodes.slice(0, database.nodes).map((node) => node.name),
-        database.shardCount,
-      ),
-    }),
+    config: (database) => {
+      const map = maps.get(database.name);
+      const used = nodes.filter((node, index) => isUsed(node, index, database));
+      return {
+        nodes: used.map((node) => {
+          const endpoints = node.endpoints(database.name);
+          return { ...endpoints, replicas: endpoints.replicas.slice(0, database.replicas) };
+        }),
+        // Where data is that is there already; a new database begins as it is declared.
+        shardMap: map
+          ? { epoch: map.epoch, shards: map.places.map((place) => place.node) }
+          : firstShardMap(
+              database.strategy,
+              nodes.slice(0, database.nodes).map((node) => node.name),
+              database.shardCount,
+            ),
+        ...(map && { places: map.places.map(plainPlace) }),
+      };
+    },
     failovers: () =>
       nodes.flatMap((node) => node.failovers.map((failover) => ({ node: node.name, ...failover }))),
     replication: () => watches.map((watch) => watch.status()),
@@ -153,6 +172,33 @@ export async function startPostgresNodes(options: PostgresNodesOptions): Promise
       await stopNodes();
     },
   };
+}
+
+/** How many nodes this system has had: their folders are numbered without gaps. */
+async function nodesMade(dir: string): Promise<number> {
+  for (let made = 0; ; made++) {
+    if (!(await readNodeRecord(join(dir, `node-${made + 1}`)))) return made;
+  }
+}
+
+/** The map that is kept on the home node, if the database has one yet. */
+async function durableMap(
+  nodes: readonly RunningNode[],
+  database: string,
+  clock: Clock,
+): Promise<PlacedMap | undefined> {
+  const [home] = nodes;
+  if (!home) return undefined;
+  const shardMap = { epoch: 1, shards: [] };
+  const opened = openDatabaseNodes(
+    { nodes: [home.endpoints(database)], shardMap },
+    { clock, applicationName: "holdfast up", poolSize: 1 },
+  );
+  try {
+    return await opened.primary(home.name).use(readShardMap);
+  } finally {
+    await opened.close();
+  }
 }
 
 class SupervisedServer {

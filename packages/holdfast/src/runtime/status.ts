@@ -69,6 +69,33 @@ export interface InDoubtStatus {
   readonly overdue: boolean;
 }
 
+/** Where a database's shards are, and what is being moved. */
+export interface ShardsStatus {
+  readonly database: string;
+  /** Of the shard map; `undefined` when the home node did not answer. */
+  readonly epoch: number | undefined;
+  /** The shards of each node. */
+  readonly nodes: Readonly<Record<string, readonly number[]>>;
+  /** Moves that are not over. */
+  readonly moves: readonly MoveStatus[];
+}
+
+export interface MoveStatus {
+  readonly id: number;
+  readonly shard: number;
+  readonly source: string;
+  readonly target: string;
+  /** `stopped`: begun, and no process works on it. `kept`: over, and can still be taken back. */
+  readonly state: "moving" | "stopped" | "kept";
+  /** What is done now, or was begun last. */
+  readonly step: string;
+  readonly intent: "forward" | "abort" | "finish";
+  readonly startedAt: string;
+  readonly changedAt: string;
+  /** Why it stopped last. */
+  readonly error: string | undefined;
+}
+
 export interface SystemStatus {
   readonly system: string;
   readonly state: SystemState;
@@ -88,4 +115,6 @@ export interface SystemStatus {
   readonly replication: readonly ReplicationStatus[];
   /** Prepared transactions that are not finished. */
   readonly inDoubt: readonly InDoubtStatus[];
+  /** Of databases with more than one node, or with moves that are not over. */
+  readonly shards: readonly ShardsStatus[];
 }

@@ -25,8 +25,10 @@ import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
 import { reloadOnChange } from "./reload.ts";
 import { replicationNotice } from "./replication-watch.ts";
 import type { Reporter } from "./reporter.ts";
+import { type RunningDatabases, runningDatabases } from "./running-databases.ts";
 import { startInstances } from "./running-parts.ts";
 import { sessionSecret } from "./session-secret.ts";
+import { shardStatusReader } from "./shard-status.ts";
 import { startError } from "./start-error.ts";
 import { makeStateFolders } from "./state-folder.ts";
 import type { ArchiveStatus, SystemState, SystemStatus } from "./status.ts";
@@ -92,9 +94,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let failovers: () => SystemStatus["failovers"] = () => [];
   let replication: () => SystemStatus["replication"] = () => [];
   let archives: () => Promise<SystemStatus["archives"]> = async () => [];
-  let databases: ControlRequests["databases"] = () => ({});
   let switchArchive: ControlRequests["archive"] = async () => {};
   let inDoubt: () => SystemStatus["inDoubt"] = () => [];
+  let shards: () => Promise<SystemStatus["shards"]> = async () => [];
+  let databases: RunningDatabases = [];
 
   const progress = (text: string) => {
     if (state === "starting") step = text;
@@ -118,6 +121,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     replication: replication(),
     archives: await archives(),
     inDoubt: inDoubt(),
+    shards: await shards(),
   });
 
   const start = async () => {
@@ -155,7 +159,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     const server = await serveControl(control.path, {
       status,
       down: () => stop("drain"),
-      databases: () => databases(),
+      databases: () => databases,
       archive: (how) => switchArchive(how),
     });
     undo.push(() => server.close());
@@ -197,7 +201,6 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       undo.atOnce.addEventListener("abort", () => void stopNodes(), { once: true });
     }
     const world = worldConfig(description, postgres);
-    databases = () => world.databases;
     if (postgres) {
       enter("Preparing the databases");
       await migrateSystem(description, world, { clock, progress });
@@ -205,6 +208,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       const recovery = recoverSystem(description, world, { clock, warn });
       inDoubt = () => recovery.status();
       undo.push(() => recovery.stop());
+      databases = runningDatabases(description, world);
+      const reader = shardStatusReader(databases, clock);
+      undo.push(() => reader.close());
+      shards = () => reader.read();
     }
 
     enter("Starting the parts");

@@ -6,7 +6,7 @@
  * on the next one: a read may be run twice.
  */
 import type { Kysely } from "kysely";
-import { type Call, HoldfastError, type Undone } from "../../call/index.ts";
+import { type Call, HoldfastError, type LogPosition, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { ResolvedRead } from "../../parts/database/index.ts";
 import type { AnyTables } from "../../parts/database/port.ts";
@@ -23,11 +23,14 @@ import { neededPositions, readRoute } from "./routing.ts";
 import type { PgSession } from "./session.ts";
 import { goneBehindError } from "./session-error.ts";
 import { untilOver, watchSilence } from "./session-watch.ts";
+import { movedAway } from "./shard-moved.ts";
 
 export interface ReadRequest<T> {
   readonly nodes: DatabaseNodes;
   readonly node: string;
   readonly schema: string;
+  /** What a replica has to have replayed to have the shard at all, when it has moved. */
+  readonly floor: LogPosition | undefined;
   readonly read: ResolvedRead;
   readonly patience: Patience;
   /** Of a synchronous database. */
@@ -84,7 +87,7 @@ async function readFirst<T>(request: ReadRequest<T>): Promise<T> {
     return asked;
   };
   const replicas = await replicasFor(request);
-  const needed = neededPositions(read.level, patience.call?.session.get(node));
+  const needed = neededFor(request);
   const route = readRoute(read.level, replicas, needed, request.turn);
   for (const pool of route.replicas) {
     const asked = await askNext(pool);
@@ -114,16 +117,22 @@ async function replicasFor<T>({ nodes, node, read, patience }: ReadRequest<T>): 
 
 /** The first of the replicas that were behind which catches up, within the read's bound and the deadline. */
 function waitForReplay<T>(
-  { nodes, node, read, patience }: ReadRequest<T>,
+  request: ReadRequest<T>,
   behind: readonly NodePool[],
 ): Promise<NodePool | undefined> | undefined {
   if (behind.length === 0) return undefined;
+  const { nodes, node, read, patience } = request;
   const { replay, histories } = nodes.watch(node);
   const { call } = patience;
-  const isThere = (pool: NodePool) =>
-    hasReplayed(pool, neededPositions(read.level, call?.session.get(node)), histories);
+  const isThere = (pool: NodePool) => hasReplayed(pool, neededFor(request), histories);
   const waitMs = Math.min(read.waitMs, call?.remainingMs() ?? Number.POSITIVE_INFINITY);
   return replay.first(behind, isThere, waitMs, call);
+}
+
+/** What an answer must have behind it: what the level promises, and the shard itself. */
+function neededFor<T>({ node, read, patience, floor }: ReadRequest<T>): readonly LogPosition[] {
+  const needed = neededPositions(read.level, patience.call?.session.get(node));
+  return floor ? [...needed, floor] : needed;
 }
 
 async function ask<T>(request: ReadRequest<T>, pool: NodePool): Promise<Asked<T>> {
@@ -156,7 +165,8 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, held: HeldSessi
   const known = remembers ? call.session : undefined;
   try {
     limit(held.session);
-    if (!(await isFit(pool, held.session, read.level, known, nodes))) return { kind: "behind" };
+    if (!(await isFit(pool, held.session, read.level, known, nodes, request.floor)))
+      return { kind: "behind" };
   } catch (error) {
     if (isServerGone(error)) return { kind: "lost", error };
     throw error;
@@ -169,7 +179,8 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, held: HeldSessi
   const own = async () => {
     const session = await held.own();
     // The server may be another one by now.
-    if (!(await isFit(pool, session, read.level, known, nodes))) throw goneBehindError(pool.where);
+    if (!(await isFit(pool, session, read.level, known, nodes, request.floor)))
+      throw goneBehindError(pool.where);
     return session;
   };
   const lease = leaseKysely(
@@ -186,6 +197,8 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, held: HeldSessi
   } catch (error) {
     // Whatever `run` made of it: when the server went away, another one may answer.
     if (lease.failure && isServerGone(lease.failure)) return { kind: "lost", error: lease.failure };
+    const moved = await movedAway(held.session, schema, lease.failure);
+    if (moved) throw moved;
     if (isOwnAnswer(error, lease.failure)) request.undone?.();
     throw error;
   } finally {

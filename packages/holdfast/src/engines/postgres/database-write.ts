@@ -38,6 +38,7 @@ import { checkPrimary } from "./read-position.ts";
 import { askInserted } from "./routing-position.ts";
 import type { PgSession } from "./session.ts";
 import { askWithin, untilOver, watchSilence } from "./session-watch.ts";
+import { MovedAway, movedAway } from "./shard-moved.ts";
 
 export interface WriteRequest<T> {
   readonly nodes: DatabaseNodes;
@@ -87,6 +88,8 @@ type Attempt<T> =
       readonly error: unknown;
       readonly own: HoldfastError | undefined;
       readonly undone?: boolean;
+      /** The shard is not here any more. */
+      readonly moved?: MovedAway | undefined;
     }
   | {
       readonly kind: "unsettled";
@@ -121,6 +124,8 @@ export async function writeTransaction<T>(asked: WriteRequest<T>, first = 1): Pr
       error = lostCommitError(poolOf(request), ended.cause);
     } else {
       error = ended.error;
+      // Nothing was applied, and here it never will be: whoever routes it finds where the shard is now.
+      if (ended.moved) throw ended.moved;
       if (!mayTryAgain(ended.own)) {
         if (ended.undone) request.undone?.();
         throw error;
@@ -144,6 +149,8 @@ async function findOut<T>(request: WriteRequest<T>, attempt: number, cause: unkn
   try {
     return await writeTransaction({ ...request, run }, attempt + 1);
   } catch (error) {
+    // Where the shard is now knows as well: what was committed here has come along.
+    if (error instanceof MovedAway && !known) throw new MovedAway(unknownError(poolOf(request), error));
     throw known ? error : unknownError(poolOf(request), error);
   }
 }
@@ -212,7 +219,8 @@ async function transact<T>(
     value = proof.close(session, value);
   } catch (error) {
     lease.end();
-    return await rolledBack(session, error, lease.failure, begun);
+    const ended = await rolledBack(session, error, lease.failure, begun);
+    return { ...ended, moved: await movedAway(session, request.schema, ended.own) };
   }
   phase.committing = true;
   const verdict = await commit(session, request.track, proof.rider);
@@ -225,7 +233,8 @@ async function transact<T>(
       session.forgetSchema();
       // A failure that `run` caught has doomed the transaction; what COMMIT says of it is only the echo.
       const own = lease.failure ?? proof.failure ?? verdict.cause;
-      return { kind: "failed", error: lease.failure ? rolledBackError(lease.failure) : own, own };
+      const moved = await movedAway(session, request.schema, own);
+      return { kind: "failed", error: lease.failure ? rolledBackError(lease.failure) : own, own, moved };
     }
     case "unknown":
       return {

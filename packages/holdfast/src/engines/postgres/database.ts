@@ -3,7 +3,7 @@
  * or the write done there.
  */
 import type { Kysely } from "kysely";
-import { type Call, currentCall, HoldfastError, type Undone } from "../../call/index.ts";
+import { type Call, currentCall, HoldfastError, type LogPosition, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { FullDatabasePort } from "../../parts/database/full-port.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
@@ -24,11 +24,9 @@ import { patienceOf } from "./pool-lease.ts";
 import type { QuorumProof } from "./quorum-proof.ts";
 import { postgresReference } from "./reference/reference.ts";
 import { referenceSchema } from "./search-path.ts";
-
-/** Schema of a logical shard, in the part's database on the shard's node. */
-export function shardSchema(shard: number): string {
-  return `s${shard}`;
-}
+import { reviewSession } from "./session-review.ts";
+import { moveOf, whereTheyAre } from "./shard-moved.ts";
+import type { ShardPlace } from "./shard-place.ts";
 
 /** Schema of the framework's own tables, on every node. */
 const frameworkSchema = "holdfast";
@@ -37,6 +35,7 @@ const frameworkSchema = "holdfast";
 interface Place {
   readonly node: string;
   readonly schema: string;
+  readonly floor?: LogPosition | undefined;
   /** Absent for what is no shard's. */
   readonly shard?: number;
 }
@@ -51,7 +50,8 @@ export function postgresDatabase(
   clock: Clock,
 ): FullDatabasePort {
   checkShardMap(declaration, nodes);
-  const { shards } = nodes.config.shardMap;
+  const { map } = nodes;
+  const { shardCount } = declaration.options;
   const uses = new StatementUse();
   const statements = new QualifiedStatements(declaration.options.reference?.tables);
   let reads = 0;
@@ -69,13 +69,6 @@ export function postgresDatabase(
           })
       : undefined;
 
-  const nodeOf = (shard: number): string => {
-    const node = shards[shard];
-    if (node === undefined)
-      throw new RangeError(`shard should be a whole number from 0 to ${shards.length - 1}, got ${shard}`);
-    return node;
-  };
-
   /**
    * Without replicas every read is the primary's, which is never behind, and there is no failover. One that is
    * declared may be away for now, and may be the next primary.
@@ -89,8 +82,27 @@ export function postgresDatabase(
       ? nodes.watch(node).quorum(replication.onReplicaLoss === "degrade")
       : undefined;
 
-  const placeOf = (shard: number): Place => ({ node: nodeOf(shard), schema: shardSchema(shard), shard });
   const atHome: Place = { node: nodes.home, schema: frameworkSchema };
+
+  /** Where the shards are, once the call's session has been held against what it left behind elsewhere. */
+  const routed = async <T>(
+    shards: readonly number[],
+    remembers: boolean,
+    run: (places: readonly ShardPlace[]) => Promise<T>,
+  ): Promise<T> => {
+    const call = currentCall();
+    const patience = patienceOf(call, clock);
+    if (call) await map.catchUp(call.session, patience);
+    const value = await whereTheyAre(map, shards, patience, clock, (places) => {
+      for (const { left } of places) {
+        // Beyond what the old node had when the shard left it: lost there, and not come along.
+        if (left && remembers && call) reviewSession(call.session, left.node, left.line, nodes.tokenCounts);
+      }
+      return run(places);
+    });
+    if (call && remembers) map.note(call.session);
+    return value;
+  };
 
   const write = <T>(
     place: Place,
@@ -130,6 +142,7 @@ export function postgresDatabase(
       nodes,
       node,
       schema,
+      floor: place.floor,
       read: onPrimary ? { ...asked, level: "strong" } : asked,
       patience: patienceOf(call, clock),
       quorum: quorumOf(node),
@@ -144,8 +157,16 @@ export function postgresDatabase(
     });
   };
 
+  const writeWith = <T>(
+    shard: number,
+    proofs: ProofMaker<T>,
+    run: Parameters<typeof writeTransaction<T>>[0]["run"],
+    undone: Undone | undefined,
+  ): Promise<T> =>
+    routed([shard], true, ([place]) => write({ ...(place as ShardPlace), shard }, proofs, run, undone));
+
   const writeShard: DatabasePort["write"] = async (shard, run, options, undone) =>
-    write(placeOf(shard), writeProofs(shard, options, clock), run, undone);
+    writeWith(shard, writeProofs(shard, options, clock), run, undone);
 
   const directory = new Directory(declaration, {
     readHome: (level, run) => read(atHome, level, run),
@@ -157,34 +178,41 @@ export function postgresDatabase(
   const locator = keyLocator(declaration, directory);
   const watchedShardOf: DatabasePort["shardOf"] = (key) => {
     const shard = locator.shardOf(key);
-    watch?.key({ database: declaration.name, key: String(key), shard, shardCount: shards.length });
+    watch?.key({ database: declaration.name, key: String(key), shard, shardCount });
     return shard;
   };
   const sharded = {
-    shardCount: shards.length,
+    shardCount,
     ...locator,
     shardOf: watch ? watchedShardOf : locator.shardOf,
-    nodeOf,
-    read: async (shard, how, run, undone) => read(placeOf(shard), how, run, undone),
-    write: writeShard,
-    together: async (shards, run, options, undone) => {
-      const places = shards.map((shard) => ({ shard, node: nodeOf(shard), schema: shardSchema(shard) }));
-      const call = currentCall();
-      return writeTogether({
-        database: declaration.name,
-        nodes,
-        places,
-        replication,
-        options,
-        patience: patienceOf(call, clock),
-        uses,
-        clock,
-        quorumOf,
-        isTracked: (node) => call !== undefined && isTracked(node),
-        run,
-        undone,
-      });
+    nodeOf: (shard) => map.place(shard).node,
+    read: async (shard, how, run, undone) => {
+      const { level } = resolveRead(how, declaration.options.reads);
+      return routed([shard], level !== "eventual", ([place]) =>
+        read({ ...(place as ShardPlace), shard }, how, run, undone),
+      );
     },
+    write: writeShard,
+    together: async (shards, run, options, undone) =>
+      routed(shards, true, (placed) => {
+        const call = currentCall();
+        return writeTogether({
+          database: declaration.name,
+          nodes,
+          places: placed.map(({ node, schema }, index) => ({ shard: shards[index] as number, node, schema })),
+          replication,
+          options,
+          patience: patienceOf(call, clock),
+          uses,
+          clock,
+          quorumOf,
+          isTracked: (node) => call !== undefined && isTracked(node),
+          run,
+          undone,
+        }).catch((error: unknown) => {
+          throw moveOf(error);
+        });
+      }),
   } satisfies Omit<DatabasePort, "writeOnce">;
   // Lookups keep keys as text.
   const { strategy } = declaration.options;
@@ -193,8 +221,8 @@ export function postgresDatabase(
   return {
     ...sharded,
     writeOnce: async (shard, guard, run, undone) =>
-      write(
-        placeOf(shard),
+      writeWith(
+        shard,
         guardProofs(guard),
         async (tx) => {
           await run(tx);

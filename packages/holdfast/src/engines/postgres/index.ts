@@ -6,6 +6,11 @@ export { installFramework } from "./install.ts";
 export { maintainMarkers } from "./marker.ts";
 export { type Migrated, type MigrateOptions, migrateDatabase } from "./migrate.ts";
 export { type DatabaseNodes, type DatabaseNodesEnv, openDatabaseNodes } from "./nodes.ts";
+export type { PlannedMove } from "./reshard/move-check.ts";
+export type { MoveRecord } from "./reshard/move-record.ts";
+export type { MoveProgress } from "./reshard/move-shard.ts";
+export { openReshard, type Resharder, type ReshardOptions, type ReshardRequest } from "./reshard/reshard.ts";
+export { readShards, type ShardsState } from "./reshard/reshard-state.ts";
 export { type PostgresTopic, postgresTopic } from "./topic.ts";
 export {
   type DevelopmentWatch,

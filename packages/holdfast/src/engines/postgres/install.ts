@@ -14,6 +14,7 @@ import type { DatabaseNodes } from "./nodes.ts";
 import { placementInstall } from "./placement-sql.ts";
 import { rowsInstall } from "./rows-sql.ts";
 import type { PgSession } from "./session.ts";
+import { shardMapInstall } from "./shard-map-sql.ts";
 import { tombstoneInstall, topicInstall } from "./topic-sql.ts";
 
 /** In the order in which they run. A block appends its steps; none is ever removed or edited. */
@@ -27,6 +28,7 @@ export const installSteps: readonly InstallStep[] = [
   rowsInstall,
   keptInstall,
   decisionInstall,
+  shardMapInstall,
 ];
 
 /** Of the transaction that installs or migrates: one at a time per database. */

@@ -7,8 +7,7 @@
  */
 import { HoldfastError } from "../../call/index.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
-import { shardsOn } from "../../placement/index.ts";
-import { checkShardMap, shardSchema } from "./database.ts";
+import { checkShardMap } from "./database.ts";
 import { installFramework } from "./install.ts";
 import { checkLayout } from "./layout.ts";
 import { makeLookupTables } from "./lookup/lookup-tables.ts";
@@ -23,6 +22,7 @@ import {
 import { searchPath } from "./search-path.ts";
 import type { PgSession } from "./session.ts";
 import { isServerError } from "./session-error.ts";
+import { adoptShardMap } from "./shard-map-adopt.ts";
 
 export interface MigrateOptions extends ReferenceMigrateOptions {
   /** Called after each file on each shard. */
@@ -37,10 +37,10 @@ export interface Migrated {
   readonly applied: number;
 }
 
-/** Held by the session that migrates a node. */
-const migrateLock = "7525352680829580149";
+/** Held by the session that migrates a node, or moves a shard of it. */
+export const migrateLock = "7525352680829580149";
 
-interface RecordedFile {
+export interface RecordedFile {
   readonly shard: number;
   readonly number: number;
   readonly name: string;
@@ -62,15 +62,18 @@ export async function migrateDatabase(
   const { migrations, strategy, shardCount } = declaration.options;
   const files = migrations ? await readMigrations(migrations) : [];
   await installFramework(nodes);
+  await adoptShardMap(nodes, shardCount);
   // First, because the shards' tables may point at them.
   await migrateReference(declaration, nodes, options);
   const applied = await Promise.all(
     nodes.config.nodes.map((node) => {
-      const shards = shardsOn(nodes.config.shardMap, node.name);
+      const shards = nodes.map.shardsOn(node.name);
+      const schemaOf = (shard: number) => nodes.map.place(shard).schema;
       return nodes.primary(node.name).use((session) =>
         migrateNode(session, {
           files,
           shards,
+          schemaOf,
           strategy,
           shardCount,
           lookups: declaration.options.lookups,
@@ -88,6 +91,7 @@ interface NodeWork extends MigrateOptions, ShardLayout {
   /** Those on this node. */
   readonly shards: readonly number[];
   readonly lookups: AnyDatabase["options"]["lookups"];
+  schemaOf(shard: number): string;
 }
 
 async function migrateNode(session: PgSession, work: NodeWork): Promise<number> {
@@ -96,20 +100,20 @@ async function migrateNode(session: PgSession, work: NodeWork): Promise<number> 
   await session.send({ text: `select pg_advisory_lock(${migrateLock})` });
   await checkLayout(session, work);
   await makeSchemas(session, work);
-  await makeLookupTables(session, work.shards.map(shardSchema), work.lookups);
-  const pending = pendingFiles(await recordedFiles(session, work.shards), work);
+  await makeLookupTables(session, work.shards.map(work.schemaOf), work.lookups);
+  const pending = pendingFiles(await recordedFiles(session, work.shards, work.schemaOf), work);
   // Only the last commit waits for the disk: it is behind the others in the log, so it carries them.
   await session.send({ text: "set synchronous_commit to off" });
   for (const [index, { shard, file }] of pending.entries()) {
     if (index === pending.length - 1) session.push({ text: "reset synchronous_commit" });
-    await applyFile(session, shard, file);
+    await applyFile(session, shard, work.schemaOf(shard), file);
     work.onProgress?.({ shard, file: file.name });
   }
   return pending.length;
 }
 
-async function makeSchemas(session: PgSession, { shards, ...layout }: NodeWork): Promise<void> {
-  const schemas = shards.map(shardSchema);
+async function makeSchemas(session: PgSession, { shards, schemaOf, ...layout }: NodeWork): Promise<void> {
+  const schemas = shards.map(schemaOf);
   const { rows } = await session.send<{ ready: string }>({
     text: "select count(*) as ready from unnest($1::text[]) s where to_regprocedure(s || '.holds_key(text[])') is not null",
     values: [schemas],
@@ -117,19 +121,20 @@ async function makeSchemas(session: PgSession, { shards, ...layout }: NodeWork):
   if (Number(rows[0]?.ready) === schemas.length) return;
   await session.send({ text: "begin read write" });
   await session.send({
-    text: shards.map((shard) => shardSchemaSql(shard, shardSchema(shard), layout)).join(""),
+    text: shards.map((shard) => shardSchemaSql(shard, schemaOf(shard), layout)).join(""),
   });
   await session.send({ text: "commit" });
 }
 
-async function recordedFiles(
+export async function recordedFiles(
   session: PgSession,
   shards: readonly number[],
+  schemaOf: (shard: number) => string,
 ): Promise<readonly RecordedFile[]> {
   if (shards.length === 0) return [];
   const { rows } = await session.send<RecordedFile>({
     text: shards
-      .map((s) => `select ${s} as shard, number, name, checksum from ${shardSchema(s)}.holdfast_migration`)
+      .map((s) => `select ${s} as shard, number, name, checksum from ${schemaOf(s)}.holdfast_migration`)
       .join(" union all "),
   });
   return rows;
@@ -152,8 +157,12 @@ export function pendingFiles(
   );
 }
 
-async function applyFile(session: PgSession, shard: number, file: MigrationFile): Promise<void> {
-  const schema = shardSchema(shard);
+export async function applyFile(
+  session: PgSession,
+  shard: number,
+  schema: string,
+  file: MigrationFile,
+): Promise<void> {
   const begun = session.push({ text: "begin read write" });
   // For this file only, so that one that sets another path does not mislead the next.
   const placed = session.push({ text: `set local search_path to ${searchPath(schema)}` });

@@ -8,6 +8,8 @@ import { NodePool } from "./pool.ts";
 import { QuorumProof } from "./quorum-proof.ts";
 import { ReplayWatch } from "./replay-watch.ts";
 import type { TokenCounts } from "./session-review.ts";
+import { ShardMapWatch } from "./shard-map-watch.ts";
+import { firstPlaces, placeFrom } from "./shard-place.ts";
 import { TimelineHistories } from "./timeline-history.ts";
 import type { StatementWatch } from "./warnings/statement-watch.ts";
 
@@ -38,6 +40,8 @@ export interface DatabaseNodes {
   readonly home: string;
   /** Who is told of statements and keys, while a system is developed. */
   readonly told: StatementWatch | undefined;
+  /** Where the shards are now, as far as this process knows. */
+  readonly map: ShardMapWatch;
   primary(node: string): NodePool;
   /** The node's first replica, if it has any. */
   replica(node: string): NodePool | undefined;
@@ -89,10 +93,13 @@ export function openDatabaseNodes(config: DatabaseConfig, env: DatabaseNodesEnv)
     return found;
   };
   for (const name of config.shardMap.shards) node(name);
+  const { shardMap, places } = config;
+  const known = places ? { epoch: shardMap.epoch, places: places.map(placeFrom) } : firstPlaces(shardMap);
   return {
     config,
     home,
     told: env.watch,
+    map: new ShardMapWatch(node(home).primary, known, env.clock),
     primary: (name) => node(name).primary,
     replica: (name) => node(name).replicas[0],
     replicas: (name) => node(name).replicas,

@@ -25,6 +25,7 @@ import type { TimelineHistories } from "./timeline-history.ts";
  * Whether the server may answer a read at `level`.
  *
  * @param known what the call's session knows; `undefined` when the read is not held to it
+ * @param floor what the server has to have in any case
  * @returns false when it is a replica that is behind
  * @throws {HoldfastError} HOLDFAST_WRITE_LOST; HOLDFAST_UNAVAILABLE when the server is not what it should be
  */
@@ -34,12 +35,17 @@ export async function isFit(
   level: ReadLevel,
   known: Session | undefined,
   nodes: DatabaseNodes,
+  floor?: LogPosition,
 ): Promise<boolean> {
+  const neededNow = () => {
+    const needed = neededPositions(level, known?.get(pool.node));
+    return floor ? [...needed, floor] : needed;
+  };
   if (pool.role === "primary") {
     await checkPrimary(pool, session, known, nodes);
     return true;
   }
-  const needed = neededPositions(level, known?.get(pool.node));
+  const needed = neededNow();
   if (needed.length === 0 || isKnownToHave(pool, needed)) return true;
   const replayed = await askReplayed(session);
   if (!replayed) throw promoted(pool, session);
@@ -48,7 +54,10 @@ export async function isFit(
   const line = await lineAt(pool, replayed, known, histories);
   if (await hasDiverged(pool, replayed, histories)) return false;
   if (known && line) reviewSession(known, pool.node, line, nodes.tokenCounts);
-  return hasReplayed(pool, neededPositions(level, known?.get(pool.node)), histories);
+  // A floor from before a failover: whether it is part of this server's history takes knowing that.
+  if (floor && floor.timeline !== replayed.timeline)
+    await histories.lineOf(pool, replayed.system, replayed.timeline);
+  return hasReplayed(pool, neededNow(), histories);
 }
 
 /**

@@ -87,6 +87,8 @@ function codeOf(error: ServerError): ErrorCode {
   if (error.code.startsWith("40") || error.code === "55P03" || isStalePlan(error) || isOfAnotherDay(error))
     return "HOLDFAST_SQL_RETRY";
   if (error.code.startsWith("23")) return "HOLDFAST_SQL_CONFLICT";
+  // Raised by the fence of a shard that is handed over to another node.
+  if (error.code === "HF001") return "HOLDFAST_SHARD_MOVED";
   return "HOLDFAST_SQL_ERROR";
 }
 
@@ -118,6 +120,8 @@ const remedies: { readonly [code in ErrorCode]?: string } = {
   HOLDFAST_SQL_RETRY: "Nothing was committed; the transaction can be run again.",
   HOLDFAST_SQL_CONFLICT: "Nothing was committed; data.constraint names what refused it.",
   HOLDFAST_SQL_ERROR: "Nothing was committed; correct the statement.",
+  HOLDFAST_SHARD_MOVED:
+    "Nothing was committed; run it again in a moment. If the move has stopped half-way, `holdfast reshard` goes on with it.",
 };
 
 /** The socket broke, before COMMIT was sent: the server rolls back. */

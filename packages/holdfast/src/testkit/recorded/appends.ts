@@ -44,7 +44,10 @@ export interface AppendsOptions {
 export function appends(options: AppendsOptions = {}): Workload {
   const { isolation = "read committed", groups = 2, lists = 3, transactionsPerRound = 60 } = options;
   const { checkers = checkersNamed(promised[isolation]) } = options;
-  const db = database<Tables>("lists", { shards: { count: 4 } });
+  const db = database<Tables>("lists", {
+    migrations: new URL("./migrations/appends/", import.meta.url),
+    shards: { count: 4 },
+  });
   const elements = new UniqueValues();
   let planned = 0;
 
@@ -57,13 +60,7 @@ export function appends(options: AppendsOptions = {}): Workload {
     system: system("lists", { parts: { db } }),
     checkers,
     reads: [],
-    async prepare() {
-      for (const shard of db.shards()) {
-        await shard.write(async (tx) => {
-          await sql`create table list (key int primary key, elements int[] not null)`.execute(tx);
-        });
-      }
-    },
+    prepare: async () => {}, // migrations make all of it
     plan(_client, random: Random): PlannedOperation {
       const group = randomInt(random, groups);
       const round = Math.floor(planned++ / (groups * transactionsPerRound));

@@ -2,7 +2,6 @@
  * One value per key, in a database: read, written, compared and set. Strong reads and writes are judged as
  * linearizable.
  */
-import { sql } from "kysely";
 import { type Random, randomInt } from "../../clock/index.ts";
 import { database, type ReadLevel, system } from "../../parts/index.ts";
 import {
@@ -37,7 +36,10 @@ export function registers(options: RegistersOptions = {}): Workload {
     operationsPerKey = 120,
     level = "strong",
   } = options;
-  const db = database<Tables>("registers", { shards: { count: 4 } });
+  const db = database<Tables>("registers", {
+    migrations: new URL("./migrations/registers/", import.meta.url),
+    shards: { count: 4 },
+  });
   const values = new UniqueValues();
   /** What was last seen in a key, by anybody: a compare-and-set that expects it may succeed. */
   const seen = new Map<unknown, number>();
@@ -76,13 +78,7 @@ export function registers(options: RegistersOptions = {}): Workload {
     system: system("registers", { parts: { db } }),
     checkers,
     reads: ["read"],
-    async prepare() {
-      for (const shard of db.shards()) {
-        await shard.write(async (tx) => {
-          await sql`create table register (key text primary key, value int not null)`.execute(tx);
-        });
-      }
-    },
+    prepare: async () => {}, // migrations make all of it
     plan(_client: WorkloadClient, random: Random): PlannedOperation {
       const round = Math.floor(planned++ / (keys * operationsPerKey));
       const key = `r${round * keys + randomInt(random, keys)}`;

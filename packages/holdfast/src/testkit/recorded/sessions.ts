@@ -2,7 +2,6 @@
  * Sessions that write and read on primaries and replicas: each client has one, writes keys of its own and reads
  * everybody's, with reads of level `session`.
  */
-import { sql } from "kysely";
 import { type Random, randomInt } from "../../clock/index.ts";
 import { database, type ReadLevel, system } from "../../parts/index.ts";
 import {
@@ -28,20 +27,17 @@ const guarantees = ["read-your-writes", "monotonic-reads", "monotonic-writes", "
 
 export function sessions(options: SessionsOptions = {}): Workload {
   const { checkers = checkersNamed(...guarantees), level = "session" } = options;
-  const db = database<Tables>("notes", { shards: { count: 4 } });
+  const db = database<Tables>("notes", {
+    migrations: new URL("./migrations/sessions/", import.meta.url),
+    shards: { count: 4 },
+  });
   const values = new UniqueValues();
   return {
     name: `sessions, ${level} reads`,
     system: system("notes", { parts: { db } }),
     checkers,
     reads: ["read"],
-    async prepare() {
-      for (const shard of db.shards()) {
-        await shard.write(async (tx) => {
-          await sql`create table note (key text primary key, value int not null)`.execute(tx);
-        });
-      }
-    },
+    prepare: async () => {}, // migrations make all of it
     plan(client, random: Random): PlannedOperation {
       // One writer a key: the order of its values is known without asking.
       if (random.next() < 0.3) return { f: "write", key: `n${client.number}`, value: values.next() };

@@ -57,8 +57,11 @@ export function postgresConf(settings: ServerSettings): string {
     synchronous_commit: "on",
     // Logical decoding, replicas and two-phase commit are available without a restart.
     wal_level: "logical",
-    max_wal_senders: "10",
-    max_replication_slots: "20",
+    // A shard that was moved keeps one of each, until the move is taken back or finished.
+    max_wal_senders: "64",
+    max_replication_slots: "64",
+    max_logical_replication_workers: "48",
+    max_worker_processes: "60",
     max_prepared_transactions: "64",
     hot_standby: "on",
     // A replica that is away for a while finds its WAL; one that is away for long is rebuilt instead of

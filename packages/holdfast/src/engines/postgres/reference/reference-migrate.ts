@@ -4,8 +4,6 @@
  */
 import { HoldfastError } from "../../../call/index.ts";
 import type { AnyDatabase } from "../../../parts/database/index.ts";
-import { shardsOn } from "../../../placement/index.ts";
-import { shardSchema } from "../database.ts";
 import { type MigrationFile, readMigrations } from "../migrate-files.ts";
 import type { DatabaseNodes } from "../nodes.ts";
 import { searchPath } from "../search-path.ts";
@@ -163,7 +161,7 @@ export async function checkReference(declaration: AnyDatabase, nodes: DatabaseNo
         const { rows } = await session.send<{ table: string }>({
           text: `select distinct c.relname as table from pg_class c join pg_namespace n on n.oid = c.relnamespace
             where n.nspname = any($1::text[]) and c.relname = any($2::text[])`,
-          values: [shardsOn(nodes.config.shardMap, name).map(shardSchema), reference.tables],
+          values: [nodes.map.shardsOn(name).map((shard) => nodes.map.place(shard).schema), reference.tables],
         });
         return rows.map((row) => row.table);
       }),

@@ -1,0 +1,92 @@
+/**
+ * The shard map as one process knows it. It is read again when something says that it is old: a server that has not
+ * the shard any more, a session that has met a newer map, or the slow poll of a world.
+ *
+ * A map's epoch is remembered by sessions as a position in a log of its own, so that it travels with everything else
+ * that they know: a process that meets a session which knows a newer map reads that map before it answers.
+ */
+import type { Session } from "../../call/index.ts";
+import type { Clock } from "../../clock/index.ts";
+import type { NodePool } from "./pool.ts";
+import type { Patience } from "./pool-lease.ts";
+import { readShardMap } from "./shard-map-store.ts";
+import { type PlacedMap, type ShardPlace, shardsOfNode } from "./shard-place.ts";
+
+/** A session that knows an epoch which the home has not (a restored backup) makes nobody ask more often, in milliseconds. */
+const futilePauseMs = 1_000;
+
+export class ShardMapWatch {
+  /** How sessions know this map. */
+  readonly log: string;
+  readonly #home: NodePool;
+  readonly #clock: Clock;
+  #current: PlacedMap;
+  #reading: Promise<void> | undefined;
+  #futileUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(home: NodePool, first: PlacedMap, clock: Clock) {
+    this.log = `map ${home.endpoint.database}`;
+    this.#home = home;
+    this.#current = first;
+    this.#clock = clock;
+  }
+
+  get current(): PlacedMap {
+    return this.#current;
+  }
+
+  place(shard: number): ShardPlace {
+    const { places } = this.#current;
+    const place = places[shard];
+    if (!place)
+      throw new RangeError(`shard should be a whole number from 0 to ${places.length - 1}, got ${shard}`);
+    return place;
+  }
+
+  shardsOn(node: string): number[] {
+    return shardsOfNode(this.#current, node);
+  }
+
+  /** Takes over a map that is not older than the one that is known. */
+  take(map: PlacedMap): void {
+    if (map.epoch >= this.#current.epoch) this.#current = map;
+  }
+
+  /**
+   * Reads the map again; who asks while it is being read gets that answer.
+   *
+   * @throws {HoldfastError} when the home cannot be asked
+   */
+  refresh(patience?: Patience): Promise<void> {
+    this.#reading ??= this.#read(patience).finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  /** Reads the map again when the session knows a newer one. */
+  async catchUp(session: Session, patience: Patience): Promise<void> {
+    const known = newestKnown(session, this.log);
+    if (known <= this.#current.epoch || this.#clock.monotonicMs() < this.#futileUntilMs) return;
+    await this.refresh(patience);
+    if (known > this.#current.epoch) this.#futileUntilMs = this.#clock.monotonicMs() + futilePauseMs;
+  }
+
+  /** Has the session know the map by which it was answered. The first map is everybody's. */
+  note(session: Session): void {
+    const { epoch } = this.#current;
+    if (epoch > 1) session.raise(this.log, { system: "0", timeline: 0, lsn: BigInt(epoch) }, "read");
+  }
+
+  async #read(patience?: Patience): Promise<void> {
+    const map = await this.#home.use(readShardMap, patience);
+    if (map) this.take(map);
+  }
+}
+
+function newestKnown(session: Session, log: string): number {
+  let newest = 0;
+  for (const position of Object.values(session.get(log) ?? {}))
+    newest = Math.max(newest, Number(position.lsn));
+  return newest;
+}

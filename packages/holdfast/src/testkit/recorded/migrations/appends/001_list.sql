@@ -1,0 +1,1 @@
+create table list (key int primary key, elements int[] not null);

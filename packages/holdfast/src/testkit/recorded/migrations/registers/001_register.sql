@@ -1,0 +1,1 @@
+create table register (key text primary key, value int not null);

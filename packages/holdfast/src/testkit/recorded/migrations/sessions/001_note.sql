@@ -1,0 +1,1 @@
+create table note (key text primary key, value int not null);
