@@ -42,7 +42,11 @@ export function postgresDatabase(declaration: AnyDatabase, nodes: DatabaseNodes,
   const nodeOf = (shard: number): string => {
     const node = shards[shard];
     if (node === undefined)
-      throw new RangeError(`shard should be a whole number from 0 to ${shards.length - 1}, got ${shard}`);
+      throw new HoldfastError(
+        "HOLDFAST_INPUT_INVALID",
+        `database "${declaration.name}": shard should be a whole number from 0 to ${shards.length - 1}, got ${shard}.`,
+        { data: { field: "shard" } },
+      );
     return node;
   };
 

@@ -37,9 +37,9 @@ import {
   resolveReplication,
 } from "./replication-options.ts";
 import { type RouteDatabase, type Routed, type RouteOptions, route } from "./route/route.ts";
-import { shardsBetween } from "./shard-between.ts";
-import { keyPartsOf } from "./shard-key.ts";
-import { resolveShards, type ShardOptions, shardDefaults } from "./shard-options.ts";
+import { shardsBetween } from "./sharding/shard-between.ts";
+import { keyPartsOf } from "./sharding/shard-key.ts";
+import { resolveShards, type ShardOptions, shardDefaults } from "./sharding/shard-options.ts";
 
 export interface DatabaseOptions {
   /** Folder of `NNN_name.sql` files, run in order on each shard, each once. Default: no migrations. */

@@ -30,4 +30,4 @@ export {
   type ShardOptions,
   shardOptionsOf,
   type TableKeys,
-} from "./shard-options.ts";
+} from "./sharding/shard-options.ts";

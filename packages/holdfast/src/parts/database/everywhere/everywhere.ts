@@ -11,7 +11,7 @@ import { HoldfastError } from "../../../call/index.ts";
 import { compiled, compileOnly } from "../compile-only.ts";
 import type { AnyTables } from "../port.ts";
 import { readProblems } from "../read-options.ts";
-import { shown } from "../shard-options.ts";
+import { shown } from "../sharding/shard-options.ts";
 import { type Cursor, cursorCharsMax, cursorScope, formatCursor, parseCursor } from "./cursor.ts";
 import { mergeSorted } from "./merge-sorted.ts";
 import { unmergeable } from "./mergeable.ts";
