@@ -38,7 +38,7 @@ const bench: Bench = {
   name: "everywhere",
   title: "pages over 8 shards in one order, beside one big table",
   async run(size) {
-    const rows = size === "smoke" ? 2_000 : 100_000;
+    const rows = size === "smoke" ? 2_000 : 50_000;
     const rounds = size === "smoke" ? 1 : 5;
     const pageRows = 1_000;
     await using postgres = await startTestPostgres({
@@ -131,7 +131,7 @@ const bench: Bench = {
         if (counted !== (await countByHand()).rows[0].n)
           throw new Error("another count than that of the one table");
 
-        const times = size === "smoke" ? 5 : 50;
+        const times = size === "smoke" ? 5 : 30;
         const repeat = (run: () => Promise<unknown>) => async () => {
           for (let i = 0; i < times; i++) await run();
         };
