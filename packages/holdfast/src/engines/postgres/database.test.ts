@@ -5,9 +5,11 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll } from "vitest";
 import { systemClock } from "../../clock/index.ts";
 import { conformanceTables, databaseSuite } from "../../parts/database/conformance.ts";
+import { shardingSuite } from "../../parts/database/sharding/conformance.ts";
 import { type Database, database } from "../../parts/index.ts";
 import { startTestPostgres, type TestPostgres } from "../../testkit/index.ts";
 import { postgresDatabase } from "./database.ts";
+import { openSharded } from "./fixtures/sharded.ts";
 import { migrateDatabase } from "./migrate.ts";
 import { openDatabaseNodes } from "./nodes.ts";
 
@@ -37,4 +39,9 @@ databaseSuite({
     await migrateDatabase(declaration, nodes);
     return { port: postgresDatabase(declaration, nodes, systemClock), close: () => nodes.close() };
   },
+});
+
+shardingSuite({
+  name: "postgres, two nodes with a replica each",
+  open: (declared, tables) => openSharded(postgres, declared, tables),
 });

@@ -11,7 +11,7 @@ import { LRUCache } from "lru-cache";
 import { HoldfastError } from "../../call/index.ts";
 import type { AnyDatabase, ReadLevel } from "../../parts/database/index.ts";
 import type { AnyTables, Assignment, AssignOptions } from "../../parts/database/port.ts";
-import { shown } from "../../parts/database/shard-options.ts";
+import { shown } from "../../parts/database/sharding/shard-options.ts";
 import { type DirectoryStrategy, groupShards, keyHashModulo } from "../../placement/index.ts";
 
 /** How the directory reaches its tables: with the patience, sessions and proofs of any other read or write. */

@@ -4,7 +4,7 @@
 import { HoldfastError } from "../../call/index.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
 import type { DatabasePort, ShardKey } from "../../parts/database/port.ts";
-import { keyPartsOf } from "../../parts/database/shard-key.ts";
+import { keyPartsOf } from "../../parts/database/sharding/shard-key.ts";
 import { shardFinder } from "../../placement/index.ts";
 import type { Directory } from "./directory.ts";
 

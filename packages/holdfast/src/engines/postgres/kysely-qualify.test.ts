@@ -65,9 +65,22 @@ test("the same statement is answered for each schema, and a quote in its name is
 test("what may name more than tables needs the search path", () => {
   expect(qualify({ compile: () => sql`select * from link`.compile(db) })).toBeUndefined();
   expect(qualify(db.selectFrom("link").select(sql<number>`visits + 1`.as("next")))).toBeUndefined();
-  expect(qualify(db.selectFrom("link").where(sql.ref("code"), "=", "x").selectAll())).toBeUndefined();
+  expect(qualify({ compile: () => sql`select * from ${sql.table("link")}`.compile(db) })).toBeUndefined();
+  expect(qualify(db.selectFrom("link").select(sql`(select n from link)`.as("n")))).toBeUndefined();
   expect(qualify(db.selectFrom("link").select((eb) => eb.fn("score", ["code"]).as("s")))).toBeUndefined();
   expect(qualify(db.selectFrom("link").select((eb) => eb.fn.agg("median", ["n"]).as("m")))).toBeUndefined();
+});
+
+test("raw SQL of SQL's own words around the builder's tables names nothing further", () => {
+  expect(qualify(db.selectFrom("link").where(sql.ref("code"), "=", "x").selectAll())).toBe(
+    'select * from "s7"."link" where "code" = $1',
+  );
+  const inner = db.selectFrom("link").select("code");
+  const page = sql`select ${sql.id("p")}.*, extract(epoch from ${sql.ref("p.at")})::text from (${inner}) as ${sql.id("p")}
+    order by ${sql.ref("p.code")} collate "C" desc nulls last limit ${5}`;
+  expect(qualify({ compile: () => page.compile(db) })).toContain(
+    'from ((select "code" from "s7"."link")) as "p"',
+  );
 });
 
 test("values are never taken for SQL, whatever their shape", () => {

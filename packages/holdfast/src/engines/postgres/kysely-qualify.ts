@@ -111,8 +111,12 @@ const postgresFunctions: ReadonlySet<string> = new Set([
   ...["coalesce", "greatest", "least", "lower", "upper", "length", "abs", "round", "now", "any"],
 ]);
 
-/** Words that the query builder itself writes as raw SQL. */
-const builderWords = /^\s*(?:asc|desc|true|nulls (?:first|last))?(?:\s+nulls (?:first|last))?\s*$/;
+/**
+ * Raw SQL of nothing but SQL's own words and signs: it names nothing. Identifiers and values in it are nodes of their
+ * own; FROM is only for what is in parentheses, because an identifier behind it would be a table.
+ */
+const sqlWords =
+  /^(?:[\s(),.*<>=]|::|"C"|\bfrom \(|\bextract\(epoch from |\b(?:select|where|order|by|limit|as|and|or|not|is|null|true|false|asc|desc|nulls|first|last|collate|cast|text|varchar|boolean|int2|int4|int8|float4|float8|numeric|uuid|date|timestamp|timestamptz)\b)*$/;
 
 /** Whether the query builder wrote all of it, and it calls only Postgres's own functions. */
 export function namesOnlyTables(node: OperationNode): boolean {
@@ -122,8 +126,9 @@ export function namesOnlyTables(node: OperationNode): boolean {
     case "PrimitiveValueListNode":
       return true; // values, of whatever shape
     case "RawNode": {
-      const { sqlFragments, parameters } = fields as { sqlFragments: string[]; parameters: unknown[] };
-      return parameters.length === 0 && sqlFragments.every((text) => builderWords.test(text));
+      const { sqlFragments } = fields as { sqlFragments: string[] };
+      if (!sqlFragments.every((text) => sqlWords.test(text))) return false;
+      break;
     }
     case "FunctionNode":
     case "AggregateFunctionNode":

@@ -5,7 +5,7 @@
  * A map's epoch is remembered by sessions as a position in a log of its own, so that it travels with everything else
  * that they know: a process that meets a session which knows a newer map reads that map before it answers.
  */
-import type { Session } from "../../call/index.ts";
+import { HoldfastError, type Session } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { NodePool } from "./pool.ts";
 import type { Patience } from "./pool-lease.ts";
@@ -39,7 +39,11 @@ export class ShardMapWatch {
     const { places } = this.#current;
     const place = places[shard];
     if (!place)
-      throw new RangeError(`shard should be a whole number from 0 to ${places.length - 1}, got ${shard}`);
+      throw new HoldfastError(
+        "HOLDFAST_INPUT_INVALID",
+        `shard should be a whole number from 0 to ${places.length - 1}, got ${shard}; nothing was sent.`,
+        { data: { field: "shard" } },
+      );
     return place;
   }
 

@@ -46,9 +46,9 @@ import {
   resolveReplication,
 } from "./replication-options.ts";
 import { type RouteDatabase, type Routed, type RouteOptions, route } from "./route/route.ts";
-import { shardsBetween } from "./shard-between.ts";
-import { keyPartsOf } from "./shard-key.ts";
-import { resolveShards, type ShardOptions, shardDefaults } from "./shard-options.ts";
+import { shardsBetween } from "./sharding/shard-between.ts";
+import { keyPartsOf } from "./sharding/shard-key.ts";
+import { resolveShards, type ShardOptions, shardDefaults } from "./sharding/shard-options.ts";
 import { type Together, writeTogether } from "./together.ts";
 
 export interface DatabaseOptions {

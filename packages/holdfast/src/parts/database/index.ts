@@ -41,5 +41,5 @@ export {
   type ShardOptions,
   shardOptionsOf,
   type TableKeys,
-} from "./shard-options.ts";
+} from "./sharding/shard-options.ts";
 export { type Together, togetherDefaults } from "./together.ts";

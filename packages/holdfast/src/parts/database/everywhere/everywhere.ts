@@ -1,37 +1,24 @@
 /**
  * `everywhere`: a page of the rows of all shards, in one order.
  *
- * Each shard gives the first rows of its own, one more than the page has, and they are merged. The next page
+ * Each shard gives the first rows of its own, and they are merged (`gather-page.ts`). The next page
  * begins behind the last row, by its values and its shard, not by counting, so that what is inserted or deleted in
  * between shifts nothing. Shards are asked each on their own: there is no snapshot that they have in common.
  */
-import type { CompiledQuery, Kysely, SelectQueryNode } from "kysely";
+import type { Kysely, SelectQueryNode } from "kysely";
 import { LRUCache } from "lru-cache";
 import { HoldfastError } from "../../../call/index.ts";
 import { compiled, compileOnly } from "../compile-only.ts";
 import type { AnyTables } from "../port.ts";
 import { readProblems } from "../read-options.ts";
-import { shown } from "../shard-options.ts";
+import { shown } from "../sharding/shard-options.ts";
 import { type Cursor, cursorCharsMax, cursorScope, formatCursor, parseCursor } from "./cursor.ts";
-import { mergeSorted } from "./merge-sorted.ts";
+import { comparatorOf, cursorValues, gatherPage, type Item } from "./gather-page.ts";
 import { unmergeable } from "./mergeable.ts";
-import {
-  type OrderBy,
-  type OrderColumn,
-  type OrderFacts,
-  type OrderValues,
-  resolveOrder,
-  rowComparator,
-} from "./order-by.ts";
+import { type OrderBy, type OrderColumn, type OrderFacts, resolveOrder } from "./order-by.ts";
 import { orderTypeNames, orderTypes } from "./order-type.ts";
-import { cursorName, describeColumns, pageQuery, type Select, valueName } from "./page-query.ts";
-import {
-  resolveScatter,
-  type ScatterDatabase,
-  type ScatterOptions,
-  type ShardFailure,
-  scatter,
-} from "./scatter.ts";
+import { describeColumns, type Select } from "./page-query.ts";
+import { resolveScatter, type ScatterDatabase, type ScatterOptions, type ShardFailure } from "./scatter.ts";
 
 export interface EverywhereOptions<Column extends string = string> extends ScatterOptions {
   /**
@@ -58,13 +45,6 @@ export interface Page<Row> {
 }
 
 export const everywhereDefaults = { limit: 100, limitMax: 10_000 } as const;
-
-/** What an answered row is merged by. */
-interface Item {
-  readonly shard: number;
-  readonly values: OrderValues;
-  readonly row: Record<string, unknown>;
-}
 
 /** Types of order columns by query and order, for each engine that was asked: as long as the schema is the same. */
 const describedOf = new WeakMap<object, LRUCache<string, readonly OrderFacts[]>>();
@@ -103,79 +83,36 @@ export async function everywhere<Row>(
   if (reason) throw unroutable(database, reason);
 
   const after = cursor as Cursor | undefined;
-  const queries = new Map<string, CompiledQuery<Record<string, unknown>>>();
   const described = describedOf.get(database.engine) ?? new LRUCache({ max: 1_000 });
   describedOf.set(database.engine, described);
-  let facts = described.get(scope);
-  const ask = (shard: number) =>
-    database.read(shard, options, async (db) => {
-      const known = facts ?? (await describe(db));
-      facts = known;
-      // Rows equal to the cursor's come before it on earlier shards, and behind it on later ones.
-      const place = after === undefined ? "first" : shard > after.shard ? "inclusive" : "behind";
-      let own = queries.get(place);
-      if (!own) {
-        own = pageQuery(
-          select,
-          columns,
-          known,
-          limit + 1,
-          after && { cursor: after, inclusive: place === "inclusive" },
-        );
-        queries.set(place, own);
-      }
-      const { rows } = await db.executeQuery(own);
-      return rows.map((row): Item => ({ shard, row, values: valuesOf(row, columns.length) }));
-    });
-  const describe = async (db: Kysely<AnyTables>): Promise<readonly OrderFacts[]> => {
-    const own = factsOf(
-      database,
-      columns,
-      await describeColumns(
-        db,
-        select,
-        node,
-        columns.map(({ column }) => column),
-      ),
-    );
-    if (after) checkValues(database, after, own);
-    return own;
-  };
-  if (facts && after) checkValues(database, after, facts);
-
-  const { answers, failed } = await scatter(database, shards, options, ask);
-  if (!facts) return { rows: [], next: undefined, failed };
+  let known = described.get(scope);
+  // Back once they have proved right.
   described.delete(scope);
-  const merged = merge(columns, facts, [...answers.values()], limit);
+  if (known && after) checkValues(database, after, known);
+  const names = columns.map(({ column }) => column);
+  const gathered = await gatherPage(database, {
+    select,
+    columns,
+    count: limit + 1,
+    shards,
+    after,
+    options,
+    facts: async (db) => {
+      if (known) return known;
+      const found = factsOf(database, columns, await describeColumns(db, select, node, names));
+      if (after) checkValues(database, after, found);
+      known = found;
+      return found;
+    },
+  });
+  const { items, facts, failed } = gathered;
+  if (!facts) return { rows: [], next: undefined, failed };
   described.set(scope, facts);
   return {
-    rows: merged.slice(0, limit).map(({ row }) => ownColumns(row) as Row),
-    next: merged.length > limit ? nextCursor(database, scope, columns, facts, merged, limit) : undefined,
+    rows: items.slice(0, limit).map(({ row }) => ownColumns(row) as Row),
+    next: items.length > limit ? nextCursor(database, scope, columns, facts, items, limit) : undefined,
     failed,
   };
-}
-
-/** The first rows of all, one more than the page has. */
-function merge(
-  columns: readonly OrderColumn[],
-  facts: readonly OrderFacts[],
-  lists: readonly (readonly Item[])[],
-  limit: number,
-): Item[] {
-  const compare = rowComparator(
-    columns,
-    facts.map(({ type }) => type),
-  );
-  try {
-    return mergeSorted(lists, limit + 1, (a, b) => compare(a.values, b.values));
-  } catch (cause) {
-    // A column got another type since this process asked for it.
-    throw new HoldfastError(
-      "HOLDFAST_SQL_RETRY",
-      "A shard's rows are not in the order of the types that its columns had before. Ask again.",
-      { cause },
-    );
-  }
 }
 
 function nextCursor(
@@ -183,20 +120,16 @@ function nextCursor(
   scope: string,
   columns: readonly OrderColumn[],
   facts: readonly OrderFacts[],
-  merged: readonly Item[],
+  items: readonly Item[],
   limit: number,
 ): string {
-  const [last, behind] = [merged[limit - 1] as Item, merged[limit] as Item];
-  const compare = rowComparator(
-    columns,
-    facts.map(({ type }) => type),
-  );
+  const [last, behind] = [items[limit - 1] as Item, items[limit] as Item];
+  const compare = comparatorOf(columns, facts);
   if (last.shard === behind.shard && compare(last.values, behind.values) === 0)
     throw invalid(database, [
       `orderBy: two rows of shard ${last.shard} are equal in ${columns.map(({ column }) => column).join(", ")}, and the page would end between them, so that one of them would be passed over: add a column that is unique, such as the primary key`,
     ]);
-  const values = facts.map((fact, index) => textOf(last.row[cursorName(index, fact)]));
-  const cursor = formatCursor({ values, shard: last.shard }, scope);
+  const cursor = formatCursor({ values: cursorValues(last, facts), shard: last.shard }, scope);
   if (cursor.length > cursorCharsMax)
     throw invalid(database, [
       `orderBy: the values of the last row make a cursor of ${cursor.length} characters, and ${cursorCharsMax} are the most: order by something shorter`,
@@ -234,14 +167,6 @@ function checkValues(database: ScatterDatabase, { values }: Cursor, facts: reado
     return value !== null && !type.pattern.test(value);
   });
   if (isWrong) throw invalid(database, ["after is no cursor: it has been changed"]);
-}
-
-function valuesOf(row: Record<string, unknown>, count: number): OrderValues {
-  return Array.from({ length: count }, (_, index) => textOf(row[valueName(index)]));
-}
-
-function textOf(value: unknown): string | null {
-  return (value ?? null) as string | null;
 }
 
 function ownColumns(row: Record<string, unknown>): Record<string, unknown> {

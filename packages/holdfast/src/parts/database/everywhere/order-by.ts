@@ -1,7 +1,7 @@
 /**
  * The order of a page: columns of the select, each with a direction and a place for NULL.
  */
-import { shown } from "../shard-options.ts";
+import { shown } from "../sharding/shard-options.ts";
 import type { OrderType } from "./order-type.ts";
 
 /** A column of the select, `asc` or `desc`, and where NULL comes. Default, as in Postgres: behind all when `asc`, before all when `desc`. */

@@ -8,7 +8,7 @@ import { Call, currentCall, HoldfastError, inCall } from "../../../call/index.ts
 import type { Clock } from "../../../clock/index.ts";
 import type { AnyTables } from "../port.ts";
 import type { ReadOptions } from "../read-options.ts";
-import { shown } from "../shard-options.ts";
+import { shown } from "../sharding/shard-options.ts";
 
 /** A database as those see it who ask all of its shards. */
 export interface ScatterDatabase {

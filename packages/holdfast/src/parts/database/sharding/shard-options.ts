@@ -1,7 +1,7 @@
 /**
  * How a database is cut into shards: what is declared, what it comes to, and what is wrong with it.
  */
-import { compareUtf8, firstShardMap, type ShardStrategy } from "../../placement/index.ts";
+import { compareUtf8, firstShardMap, type ShardStrategy } from "../../../placement/index.ts";
 
 /** Tables that `route` may address, each with the column, or the columns in order, that make its key. */
 export type TableKeys = Readonly<Record<string, string | readonly string[]>>;

@@ -1,9 +1,9 @@
 /**
  * Which shards a range of keys touches, where shards are ranges of keys.
  */
-import { HoldfastError } from "../../call/index.ts";
-import { type ShardStrategy, shardFinder } from "../../placement/index.ts";
-import type { KeyPart } from "./port.ts";
+import { HoldfastError } from "../../../call/index.ts";
+import { type ShardStrategy, shardFinder } from "../../../placement/index.ts";
+import type { KeyPart } from "../port.ts";
 import { keyPartsOf } from "./shard-key.ts";
 
 /**

@@ -1,9 +1,9 @@
 /**
  * From what a caller gives as a key to the texts that it is made of, or a refusal that says what is wrong.
  */
-import { HoldfastError } from "../../call/index.ts";
-import { decidingParts, type ShardStrategy } from "../../placement/index.ts";
-import type { ShardKey } from "./port.ts";
+import { HoldfastError } from "../../../call/index.ts";
+import { decidingParts, type ShardStrategy } from "../../../placement/index.ts";
+import type { ShardKey } from "../port.ts";
 import { integerProblem, keyPartsMax, shown, textProblem } from "./shard-options.ts";
 
 /** Longest part of a key, in bytes of UTF-8: an index entry of Postgres has to hold all of it. */
