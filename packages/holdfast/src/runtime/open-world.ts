@@ -11,7 +11,7 @@ import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes
 import { postgresTopic } from "../engines/postgres/topic.ts";
 import { type System, World } from "../parts/index.ts";
 import type { WorldConfig } from "./messages.ts";
-import { keepUp } from "./upkeep.ts";
+import { keepUp, referenceMs } from "./upkeep.ts";
 
 export interface OpenWorld {
   readonly world: World;
@@ -40,7 +40,18 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
     });
     nodesOf.set(database.name, nodes);
     const port = postgresDatabase(database, nodes, clock);
-    closers.push(() => nodes.close(), keepUp(nodes, clock, { options: database.options, port }));
+    closers.push(
+      () => nodes.close(),
+      keepUp(nodes, clock, {
+        options: database.options,
+        // Seen by logs: a value that two keys have is for people to decide.
+        sweepLookups: () =>
+          world.seam.operation("database", database.name, "lookup-sweep", undefined, () =>
+            port.lookups.sweep(),
+          ),
+        settleReference: () => port.reference.settle(referenceMs),
+      }),
+    );
     world.bind(database, port);
   }
 

@@ -73,7 +73,11 @@ test("what lookups have left is swept within the hour, and a node that missed a 
       Number((await client.query(`select count(*) from ${table}`)).rows[0].count);
     expect([await count("s1.holdfast_lookup"), await count("ref.plan")]).toEqual([1, 0]);
 
-    stop = keepUp(nodes, clock, { options: declaration.options, port });
+    stop = keepUp(nodes, clock, {
+      options: declaration.options,
+      sweepLookups: () => port.lookups.sweep(),
+      settleReference: () => port.reference.settle(5_000),
+    });
     expect(clock.pendingTimers).toBe(3);
     await clock.advance(referenceMs);
     await until(async () => (await count("ref.plan")) === 1, {

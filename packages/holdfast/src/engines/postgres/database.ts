@@ -133,7 +133,7 @@ export function postgresDatabase(
         },
         undone,
       ),
-    lookups: postgresLookups(declaration.name, sharded, clock),
+    lookups: postgresLookups(declaration, sharded, clock),
     reference: postgresReference({
       database: declaration.name,
       reference: declaration.options.reference,

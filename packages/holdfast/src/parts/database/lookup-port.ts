@@ -61,7 +61,10 @@ export interface LookupPort {
   ): Promise<readonly string[]>;
   /**
    * Removes what writes that were cut short have left behind, where it is older than a minute. Right without it:
-   * what is left behind is never answered and keeps nobody from a value; it only takes room.
+   * what is left behind is never answered and keeps nobody from a value; it only takes room. And puts back rows of
+   * values that an asynchronous failover took.
+   *
+   * @throws {HoldfastError} HOLDFAST_LOOKUP_CONTESTED, when all else is done, for values that two keys have since
    */
   sweep(): Promise<LookupSweep>;
 }
@@ -73,4 +76,6 @@ export interface LookupSweep {
   readonly removed: number;
   /** Records of values given up that nobody needs any more. */
   readonly forgotten: number;
+  /** Rows of values whose key has them, which were missing. */
+  readonly restored: number;
 }

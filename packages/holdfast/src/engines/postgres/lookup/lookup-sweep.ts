@@ -9,6 +9,8 @@ import { sql } from "kysely";
 import type { LookupSweep } from "../../../parts/database/lookup-port.ts";
 import { claimStates, killClaims, tombstoneAge } from "./lookup-claims.ts";
 import type { Claim, LookupEnv } from "./lookup-env.ts";
+import { type ContestedValue, contestedError } from "./lookup-error.ts";
+import { restoreRows } from "./lookup-restore.ts";
 import { removeRows } from "./lookup-rows.ts";
 
 const settledAge = "1 minute";
@@ -16,11 +18,16 @@ const batchRows = 500;
 
 /** @param age of what is looked at, as an interval of Postgres */
 export async function sweepLookups(env: LookupEnv, age: string = settledAge): Promise<LookupSweep> {
-  const swept = { confirmed: 0, removed: 0, forgotten: 0 };
+  const swept = { confirmed: 0, removed: 0, forgotten: 0, restored: 0 };
+  const contested: ContestedValue[] = [];
   for (let shard = 0; shard < env.port.shardCount; shard++) {
     await sweepRows(env, shard, age, swept);
     await sweepClaims(env, shard, age, swept);
+    const restored = await restoreRows(env, shard, age);
+    swept.restored += restored.restored;
+    contested.push(...restored.contested);
   }
+  if (contested.length > 0) throw contestedError(env.database, contested);
   return swept;
 }
 

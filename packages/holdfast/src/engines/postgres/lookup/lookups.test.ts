@@ -40,6 +40,14 @@ const emailWrite = (key: string, email: string) => ({
   shard: it.port.shardOf(key),
   changes: [{ name: "email", unique: true, values: [email] }],
 });
+const sweepEnv = () => ({
+  database: "users",
+  port: it.port,
+  clock: systemClock,
+  isUnique: (name: string) => name === "email",
+  graceMs: 0,
+  step: async () => {},
+});
 const within = <T>(run: () => Promise<T>) => inWorld(it.world, run);
 
 test("a value leads to its key from any shard, as normalised, and to nobody where it was never given", () =>
@@ -257,7 +265,7 @@ test("a step without an answer: before the commit nothing was written, at the co
             throw unanswered();
           },
         };
-        const flaky = postgresLookups("users", port, systemClock);
+        const flaky = postgresLookups(it.users, port, systemClock);
         const writing = flaky.write(emailWrite(id, email), async () => "done", {});
         const what = `${lost} of write ${nth} lost`;
         if (nth === 1) {
@@ -320,7 +328,7 @@ test("what is left behind is swept, and what is held stays", () =>
         .map((row) => `${row.value} ${row.held}`)
         .toSorted();
     expect(await values()).toEqual([kept, given, lost].map((value) => `${value} false`).toSorted());
-    const env = { database: "users", port: it.port, clock: systemClock, graceMs: 0, step: async () => {} };
+    const env = sweepEnv();
     const swept = await sweepLookups(env, "0 seconds");
     expect(swept.removed).toBeGreaterThanOrEqual(2);
     expect(await values()).toEqual([`${kept} true`]);
@@ -332,7 +340,37 @@ test("what is left behind is swept, and what is held stays", () =>
       "select count(*)::int as n from $schema.holdfast_claim where dead",
     );
     expect(dead.map((row) => row.n)).toEqual([0, 0, 0, 0]);
-    expect(await sweepLookups(env, "0 seconds")).toEqual({ confirmed: 0, removed: 0, forgotten: 0 });
+    expect(await sweepLookups(env, "0 seconds")).toEqual({
+      confirmed: 0,
+      removed: 0,
+      forgotten: 0,
+      restored: 0,
+    });
+  }));
+
+test("rows that a failover took are put back, and a value that two keys have by then is told", () =>
+  within(async () => {
+    await sweepLookups(sweepEnv(), "0 seconds");
+    const [safe, taken] = [freshEmail(), freshEmail()];
+    const [id, unlucky, other] = [fresh("id"), fresh("id"), fresh("id")];
+    await put(id, safe);
+    await put(unlucky, taken);
+    // What an asynchronous failover of the values' node does, and only of theirs.
+    await it.everywhere(`delete from $schema.holdfast_lookup where value in ('${safe}', '${taken}')`);
+    await put(other, taken);
+    const sweeping = sweepLookups(sweepEnv(), "0 seconds");
+    await expect(sweeping).rejects.toMatchObject({
+      code: "HOLDFAST_LOOKUP_CONTESTED",
+      outcome: "applied",
+      data: { contested: [{ lookup: "email", value: taken, keys: [unlucky, other] }] },
+    });
+    expect([await find(safe), await find(taken)]).toEqual([id, other]);
+    await expect(put(fresh("id"), safe)).rejects.toMatchObject({ code: "HOLDFAST_LOOKUP_TAKEN" });
+    // Told again until one of them has given it up.
+    await expect(sweepLookups(sweepEnv(), "0 seconds")).rejects.toThrow(/1 value of two keys/);
+    await put(unlucky, null);
+    expect((await sweepLookups(sweepEnv(), "0 seconds")).restored).toBe(0);
+    expect(await find(taken)).toBe(other);
   }));
 
 test("a lookup does not change its kind by accident", async () => {
