@@ -9,9 +9,9 @@ import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
 import type { FullDatabasePort } from "./full-port.ts";
-import { type Lookup, lookupHandle } from "./lookup.ts";
-import { type LookupOptions, type ResolvedLookups, resolveLookups } from "./lookup-options.ts";
-import { type LookupValues, lookupChanges } from "./lookup-values.ts";
+import { type Lookup, lookupHandle } from "./lookup/handle.ts";
+import { type LookupOptions, type ResolvedLookups, resolveLookups } from "./lookup/options.ts";
+import { type LookupValues, lookupChanges } from "./lookup/values.ts";
 import type { AnyTables, EffectGuard, ShardKey, WriteOptions } from "./port.ts";
 import {
   type ReadLevel,
@@ -20,8 +20,8 @@ import {
   readDefaults,
   readProblems,
 } from "./read-options.ts";
-import { type Reference, referenceHandle } from "./reference.ts";
-import { type ReferenceOptions, type ResolvedReference, resolveReference } from "./reference-options.ts";
+import { type Reference, referenceHandle } from "./reference/handle.ts";
+import { type ReferenceOptions, type ResolvedReference, resolveReference } from "./reference/options.ts";
 import {
   type ReplicationOptions,
   type ResolvedReplication,

@@ -6,7 +6,7 @@
  * read, or died in between, and behind its death and ahead of the next claim nobody has the value.
  */
 import type { Kysely } from "kysely";
-import type { LookupPage } from "../../../parts/database/lookup-port.ts";
+import type { LookupPage } from "../../../parts/database/lookup/port.ts";
 import type { AnyTables, ReadLevel, ReadOptions } from "../../../parts/database/port.ts";
 import { claimStates } from "./lookup-claims.ts";
 import { readByValues } from "./lookup-compiled.ts";

@@ -6,7 +6,7 @@
  * the wrong moment costs a write another attempt, and nothing else. Any number of processes may sweep at once.
  */
 import { sql } from "kysely";
-import type { LookupSweep } from "../../../parts/database/lookup-port.ts";
+import type { LookupSweep } from "../../../parts/database/lookup/port.ts";
 import { claimStates, killClaims, tombstoneAge } from "./lookup-claims.ts";
 import type { Claim, LookupEnv } from "./lookup-env.ts";
 import { type ContestedValue, contestedError } from "./lookup-error.ts";

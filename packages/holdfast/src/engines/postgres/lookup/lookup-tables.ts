@@ -9,7 +9,7 @@
  * The third, once per node, says of which kind a lookup is, so that it is not changed by accident.
  */
 import { HoldfastError } from "../../../call/index.ts";
-import type { ResolvedLookups } from "../../../parts/database/lookup-options.ts";
+import type { ResolvedLookups } from "../../../parts/database/lookup/options.ts";
 import type { InstallStep } from "../install-step.ts";
 import type { PgSession } from "../session.ts";
 

@@ -3,7 +3,7 @@
  */
 import type { Clock } from "../../../clock/index.ts";
 import type { AnyDatabase } from "../../../parts/database/index.ts";
-import type { LookupPort } from "../../../parts/database/lookup-port.ts";
+import type { LookupPort } from "../../../parts/database/lookup/port.ts";
 import type { LookupEnv } from "./lookup-env.ts";
 import { findKeys, keysOfValue } from "./lookup-find.ts";
 import { sweepLookups } from "./lookup-sweep.ts";

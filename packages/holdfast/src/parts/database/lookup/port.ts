@@ -2,8 +2,8 @@
  * What an engine does for lookups: values that lead to the key that has them, kept on other shards than the key.
  */
 import type { Transaction } from "kysely";
-import type { Undone } from "../../call/index.ts";
-import type { AnyTables, ReadLevel, ReadOptions, WriteOptions } from "./port.ts";
+import type { Undone } from "../../../call/index.ts";
+import type { AnyTables, ReadLevel, ReadOptions, WriteOptions } from "../port.ts";
 
 /** All values that the key has under one lookup once the write has committed; none releases what it had. */
 export interface LookupChange {

@@ -3,14 +3,14 @@
  *
  * Values are written with the rows of their key, `users.at(id).write(fn, { lookups: { email } })`, and found here.
  */
-import { currentCall, HoldfastError } from "../../call/index.ts";
-import type { Bindable } from "../part.ts";
-import { boundPort, currentWorld } from "../world.ts";
-import type { FullDatabasePort } from "./full-port.ts";
-import type { ResolvedLookup, ResolvedLookups } from "./lookup-options.ts";
-import { keyProblems, soughtValues, unknownLookup } from "./lookup-values.ts";
-import type { ReadLevel, ReadOptions } from "./port.ts";
-import type { ResolvedRead } from "./read-options.ts";
+import { currentCall, HoldfastError } from "../../../call/index.ts";
+import type { Bindable } from "../../part.ts";
+import { boundPort, currentWorld } from "../../world.ts";
+import type { FullDatabasePort } from "../full-port.ts";
+import type { ReadLevel, ReadOptions } from "../port.ts";
+import type { ResolvedRead } from "../read-options.ts";
+import type { ResolvedLookup, ResolvedLookups } from "./options.ts";
+import { keyProblems, soughtValues, unknownLookup } from "./values.ts";
 
 export interface Lookup {
   readonly name: string;

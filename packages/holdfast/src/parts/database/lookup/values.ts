@@ -1,9 +1,9 @@
 /**
  * Values on their way into a lookup: checked and normalised, all problems told at once.
  */
-import { HoldfastError } from "../../call/index.ts";
-import { lookupKeyBytesMax, type ResolvedLookup, type ResolvedLookups } from "./lookup-options.ts";
-import type { LookupChange } from "./lookup-port.ts";
+import { HoldfastError } from "../../../call/index.ts";
+import { lookupKeyBytesMax, type ResolvedLookup, type ResolvedLookups } from "./options.ts";
+import type { LookupChange } from "./port.ts";
 
 /** What a key has under each lookup after a write: one value, several, or none (`null`). */
 export type LookupValues = Readonly<Record<string, string | readonly string[] | null>>;
