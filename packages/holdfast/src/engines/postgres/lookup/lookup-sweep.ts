@@ -14,16 +14,19 @@ import { restoreRows } from "./lookup-restore.ts";
 import { removeRows } from "./lookup-rows.ts";
 
 const settledAge = "1 minute";
+/** Longer than a replica may be behind: a claim that is seen before that is seen to have a row that may still be lost. */
+const safeAge = "10 minutes";
 const batchRows = 500;
 
-/** @param age of what is looked at, as an interval of Postgres */
-export async function sweepLookups(env: LookupEnv, age: string = settledAge): Promise<LookupSweep> {
+/** @param given for tests: the age of what is looked at, as an interval of Postgres */
+export async function sweepLookups(env: LookupEnv, given?: string): Promise<LookupSweep> {
   const swept = { confirmed: 0, removed: 0, forgotten: 0, restored: 0 };
   const contested: ContestedValue[] = [];
+  const age = given ?? settledAge;
   for (let shard = 0; shard < env.port.shardCount; shard++) {
     await sweepRows(env, shard, age, swept);
     await sweepClaims(env, shard, age, swept);
-    const restored = await restoreRows(env, shard, age);
+    const restored = await restoreRows(env, shard, given ?? safeAge);
     swept.restored += restored.restored;
     contested.push(...restored.contested);
   }

@@ -388,8 +388,11 @@ test("a lookup does not change its kind by accident", async () => {
 test("bad input is refused with everything that is wrong with it, and nothing was sent", () =>
   within(async () => {
     const at = it.users.at(fresh("id"));
-    const bad = (lookups: object) => at.write(async () => {}, { lookups: lookups as never });
+    const bad = (lookups: unknown) => at.write(async () => {}, { lookups: lookups as never });
     for (const [lookups, problem] of [
+      [null, /lookups should be an object .* got null/],
+      ["a@b.c", /got string/],
+      [["a@b.c"], /got a list/],
       [{ mail: "a@b.c" }, /there is no lookup "mail": declared are "email", "city"/],
       [{ email: "" }, /lookups\.email is empty/],
       [{ email: 5 }, /lookups\.email should be a string, a list of strings or null, got number/],

@@ -26,8 +26,13 @@ export function lookupChanges(
   } else {
     problems.push(...keyProblems(key));
   }
+  const named = typeof given === "object" && given !== null && !Array.isArray(given);
+  if (!named) {
+    const got = given === null ? "null" : Array.isArray(given) ? "a list" : typeof given;
+    problems.push(`lookups should be an object such as { email: "a@b.c" }, got ${got}`);
+  }
   const changes: LookupChange[] = [];
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(named ? given : {})) {
     const lookup = lookups.get(name);
     if (!lookup) {
       problems.push(unknownLookup(name, lookups));
@@ -99,7 +104,13 @@ function normalValue(
     problems.push(`${field} should be a string, got ${value === null ? "null" : typeof value}`);
     return undefined;
   }
-  const normal: unknown = lookup.normalise(value);
+  let normal: unknown;
+  try {
+    normal = lookup.normalise(value);
+  } catch (error) {
+    problems.push(`${field}: normalise failed on it: ${(error as Error).message}`);
+    return undefined;
+  }
   if (typeof normal !== "string") {
     problems.push(`${field}: normalise should answer a string, and answered ${typeof normal}`);
     return undefined;
