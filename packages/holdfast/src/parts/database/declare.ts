@@ -95,7 +95,7 @@ export interface Database<Tables> extends Bindable<FullDatabasePort> {
   /** Every shard, for questions that have no key. Each is asked on its own: there is no common snapshot. */
   shards(): readonly Shard<Tables>[];
   /** From values to keys. @throws {HoldfastError} HOLDFAST_INPUT_INVALID when no such lookup is declared */
-  lookup(name: string): Lookup;
+  lookup(name: string): Lookup<Tables>;
   /** The tables that every node has a copy of. */
   readonly reference: Reference<Tables>;
 }
@@ -109,7 +109,7 @@ export function database<Tables>(name: string, options: DatabaseOptions = {}): D
     options: resolved,
     at: (key) => shard(handle, boundPort(handle).shardOf(key), String(key)),
     shards: () => Array.from({ length: boundPort(handle).shardCount }, (_, index) => shard(handle, index)),
-    lookup: (lookup) => lookupHandle(handle, lookup),
+    lookup: (lookup) => lookupHandle<Tables>(handle, lookup),
     get reference() {
       return referenceHandle<Tables>(handle);
     },

@@ -78,12 +78,13 @@ export async function recordClaims(
   };
 }
 
-interface ClaimRow {
+export interface ClaimRow {
   readonly claim: string;
   readonly dead: boolean;
 }
 
-const claimsById = readByValues((db, ids) =>
+/** On the shard of their keys. */
+export const claimsById = readByValues((db, ids) =>
   db.selectFrom("holdfast_claim").select(["claim", "dead"]).where("claim", ids.operator, ids.operand),
 );
 

@@ -64,6 +64,30 @@ test("a value leads to its key from any shard, as normalised, and to nobody wher
     ]);
   }));
 
+test("a row is read by a value, as by its key; where no key has the value nothing of what was read counts", () =>
+  within(async () => {
+    const [email, gone] = [freshEmail(), freshEmail()];
+    const id = fresh("id");
+    await put(id, gone);
+    await it.mortal((step) => step === "remove").write(emailWrite(id, email), async () => {}, {}); // the row of the old value stays, and leads nowhere
+    const row = (value: string) =>
+      it.users
+        .lookup("email")
+        .read(
+          value,
+          (db, key) => db.selectFrom("person").select("email").where("id", "=", key).executeTakeFirst(),
+          "strong",
+        );
+    expect(await row(email.toUpperCase())).toEqual({ key: id, value: { email: gone } });
+    expect(await row(gone)).toBeUndefined();
+    expect(await row("nobody@example.com")).toBeUndefined();
+    const failing = (value: string) =>
+      it.users.lookup("email").read(value, () => Promise.reject(new Error("mine")), "strong");
+    await expect(failing(email)).rejects.toThrow("mine");
+    expect(await failing(gone)).toBeUndefined();
+    await expect(it.users.lookup("city").read("x", async () => 1)).rejects.toThrow(/not unique/);
+  }));
+
 test("a value of another key is refused, and nothing of the write is there", () =>
   within(async () => {
     const email = freshEmail();

@@ -5,7 +5,7 @@ import type { Clock } from "../../../clock/index.ts";
 import type { AnyDatabase } from "../../../parts/database/index.ts";
 import type { LookupPort } from "../../../parts/database/lookup/port.ts";
 import type { LookupEnv } from "./lookup-env.ts";
-import { findKeys, keysOfValue } from "./lookup-find.ts";
+import { findKeys, keysOfValue, readByLookup } from "./lookup-find.ts";
 import { sweepLookups } from "./lookup-sweep.ts";
 import { writeWithLookups } from "./lookup-write.ts";
 
@@ -30,6 +30,7 @@ export function postgresLookups(
   return {
     write: (write, run, options, undone) => writeWithLookups(env, write, run, options, undone),
     find: (name, values, how) => findKeys(env, name, values, how),
+    read: (name, value, how, run) => readByLookup(env, name, value, how, run),
     keys: (name, value, page, how) => keysOfValue(env, name, value, page, how),
     sweep: () => sweepLookups(env),
   };
