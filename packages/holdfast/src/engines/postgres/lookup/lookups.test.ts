@@ -233,6 +233,40 @@ test("a claim that is killed before its commit is not applied, and is made anew"
     expect(await find(email)).toBe(quick);
   }));
 
+test("a process that stands still inside its claim loses that transaction, and keeps nobody from the value", () =>
+  within(async () => {
+    const email = freshEmail();
+    const [slow, quick] = [fresh("id"), fresh("id")];
+    const paused = Promise.withResolvers<void>();
+    const inside = Promise.withResolvers<void>();
+    const port: FullDatabasePort = {
+      ...it.port,
+      write: (shard, run, options, undone) =>
+        it.port.write(
+          shard,
+          async (tx) => {
+            const answer = await run(tx);
+            inside.resolve();
+            await paused.promise;
+            return answer;
+          },
+          options,
+          undone,
+        ),
+    };
+    const writing = postgresLookups(it.users, port, systemClock).write(
+      emailWrite(slow, email),
+      async () => {},
+      {},
+    );
+    writing.catch(() => {});
+    await inside.promise;
+    await put(quick, email);
+    paused.resolve();
+    await expect(writing).rejects.toMatchObject({ code: "HOLDFAST_LOOKUP_TAKEN" });
+    expect(await find(email)).toBe(quick);
+  }));
+
 test("a write that failed takes nothing back that another write of the same key has gone on with", () =>
   within(async () => {
     const email = freshEmail();
