@@ -246,6 +246,12 @@ export const errorCodes = {
     permanent: false,
     summary: "Another write is about to take or give up the same value of a lookup, and did not end in time.",
   },
+  HOLDFAST_LOOKUP_CONTESTED: {
+    outcome: "applied",
+    permanent: true,
+    summary:
+      "A failover lost the record that values were taken, and two keys have each of them now; `data.contested` names them.",
+  },
   HOLDFAST_REFERENCE_TOO_LARGE: {
     outcome: "not-applied",
     permanent: true,

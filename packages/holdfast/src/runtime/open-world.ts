@@ -14,7 +14,7 @@ import { type System, World } from "../parts/index.ts";
 import type { WorldConfig } from "./messages.ts";
 import { watchInDoubt } from "./recovery-watch.ts";
 import { pollShardMap } from "./shard-map-poll.ts";
-import { keepUp } from "./upkeep.ts";
+import { keepUp, referenceMs } from "./upkeep.ts";
 
 export interface OpenWorld {
   readonly world: World;
@@ -45,7 +45,15 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
     const port = postgresDatabase(database, nodes, clock);
     closers.push(
       () => nodes.close(),
-      keepUp(nodes, clock, { options: database.options, port }),
+      keepUp(nodes, clock, {
+        options: database.options,
+        // Seen by logs: a value that two keys have is for people to decide.
+        sweepLookups: () =>
+          world.seam.operation("database", database.name, "lookup-sweep", undefined, () =>
+            port.lookups.sweep(),
+          ),
+        settleReference: () => port.reference.settle(referenceMs),
+      }),
       pollShardMap(nodes, clock),
     );
     world.bind(database, port);

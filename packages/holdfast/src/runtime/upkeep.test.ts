@@ -1,9 +1,19 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import pg from "pg";
 import { expect, test } from "vitest";
 import { manualClock, systemClock } from "../clock/index.ts";
-import { installFramework, openDatabaseNodes } from "../engines/postgres/index.ts";
+import {
+  installFramework,
+  migrateDatabase,
+  openDatabaseNodes,
+  postgresDatabase,
+} from "../engines/postgres/index.ts";
+import { database } from "../parts/index.ts";
 import { startTestPostgres, until } from "../testkit/index.ts";
-import { keepUp, upkeepMs } from "./upkeep.ts";
+import { keepUp, referenceMs, upkeepMs } from "./upkeep.ts";
 
 test("markers of two days ago are emptied within the hour, those of today stay, and stopping holds no timer", async () => {
   await using postgres = await startTestPostgres();
@@ -33,5 +43,54 @@ test("markers of two days ago are emptied within the hour, those of today stay, 
   } finally {
     await client.end();
     await nodes.close();
+  }
+});
+
+test("what lookups have left is swept within the hour, and a node that missed a version of the reference tables gets it in seconds", async () => {
+  await using postgres = await startTestPostgres({ nodes: 2, shards: 2 });
+  const folder = await mkdtemp(join(tmpdir(), "hf-upkeep-"));
+  await writeFile(join(folder, "001_plan.sql"), "create table plan (id text primary key);");
+  const declaration = database<{ plan: { id: string } }>("upkeep", {
+    shards: { count: 2 },
+    nodes: 2,
+    replicas: 0,
+    lookups: { email: { unique: true } },
+    reference: { migrations: pathToFileURL(`${folder}/`), tables: ["plan"] },
+  });
+  const nodes = openDatabaseNodes(postgres.config, { clock: systemClock, applicationName: "upkeep test" });
+  const client = new pg.Client(postgres.config.nodes[1]?.primary);
+  await client.connect();
+  const clock = manualClock();
+  let stop = () => {};
+  try {
+    await migrateDatabase(declaration, nodes);
+    const port = postgresDatabase(declaration, nodes, systemClock);
+    // A claim whose write was cut short two minutes ago, on the shard of node-2.
+    await client.query(`insert into s1.holdfast_lookup (name, value, key, claim, is_unique, claimed_at)
+      values ('email', 'a@b.c', 'nobody', gen_random_uuid(), true, now() - interval '2 minutes')`);
+    await port.reference.write((tx) => tx.insertInto("plan").values({ id: "pro" }).execute(), {});
+    const count = async (table: string) =>
+      Number((await client.query(`select count(*) from ${table}`)).rows[0].count);
+    expect([await count("s1.holdfast_lookup"), await count("ref.plan")]).toEqual([1, 0]);
+
+    stop = keepUp(nodes, clock, {
+      options: declaration.options,
+      sweepLookups: () => port.lookups.sweep(),
+      settleReference: () => port.reference.settle(5_000),
+    });
+    expect(clock.pendingTimers).toBe(3);
+    await clock.advance(referenceMs);
+    await until(async () => (await count("ref.plan")) === 1, {
+      what: "the version to be on the second node",
+    });
+    await clock.advance(upkeepMs);
+    await until(async () => (await count("s1.holdfast_lookup")) === 0, { what: "the stale row to be gone" });
+    stop();
+    expect(clock.pendingTimers).toBe(0);
+  } finally {
+    stop();
+    await client.end();
+    await nodes.close();
+    await rm(folder, { recursive: true, force: true });
   }
 });

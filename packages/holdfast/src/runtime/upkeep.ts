@@ -4,7 +4,7 @@
  */
 import type { Clock, Timer } from "../clock/index.ts";
 import { type DatabaseNodes, maintainMarkers } from "../engines/postgres/index.ts";
-import type { FullDatabasePort, ResolvedDatabaseOptions } from "../parts/database/index.ts";
+import type { ResolvedDatabaseOptions } from "../parts/database/index.ts";
 
 /** Pause between two rounds, in milliseconds; drawn between half of it and all of it. */
 export const upkeepMs = 3_600_000;
@@ -19,9 +19,9 @@ export const referenceMs = 10_000;
 export function keepUp(nodes: DatabaseNodes, clock: Clock, database?: UpkeepOfDatabase): () => void {
   const stops = [everyNowAndThen(clock, upkeepMs, () => maintainMarkers(nodes))];
   if (database && database.options.lookups.size > 0)
-    stops.push(everyNowAndThen(clock, upkeepMs, () => database.port.lookups.sweep()));
+    stops.push(everyNowAndThen(clock, upkeepMs, database.sweepLookups));
   if (database?.options.reference && nodes.config.nodes.length > 1)
-    stops.push(everyNowAndThen(clock, referenceMs, () => database.port.reference.settle(referenceMs)));
+    stops.push(everyNowAndThen(clock, referenceMs, database.settleReference));
   return () => {
     for (const stop of stops) stop();
   };
@@ -29,7 +29,8 @@ export function keepUp(nodes: DatabaseNodes, clock: Clock, database?: UpkeepOfDa
 
 export interface UpkeepOfDatabase {
   readonly options: Pick<ResolvedDatabaseOptions, "lookups" | "reference">;
-  readonly port: Pick<FullDatabasePort, "lookups" | "reference">;
+  readonly sweepLookups: () => Promise<unknown>;
+  readonly settleReference: () => Promise<unknown>;
 }
 
 function everyNowAndThen(clock: Clock, pauseMs: number, chore: () => Promise<unknown>): () => void {

@@ -230,7 +230,7 @@ export function postgresDatabase(
         },
         undone,
       ),
-    lookups: postgresLookups(declaration.name, { ...sharded, locate: locateText }, clock),
+    lookups: postgresLookups(declaration, { ...sharded, locate: locateText }, clock),
     reference: postgresReference({
       database: declaration.name,
       reference: declaration.options.reference,

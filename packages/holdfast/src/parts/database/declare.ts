@@ -16,9 +16,9 @@ import type { Select } from "./everywhere/page-query.ts";
 import type { ScatterDatabase } from "./everywhere/scatter.ts";
 import { type Totals, type TotalsOptions, totals } from "./everywhere/totals.ts";
 import type { FullDatabasePort } from "./full-port.ts";
-import { type Lookup, lookupHandle } from "./lookup.ts";
-import { type LookupOptions, type ResolvedLookups, resolveLookups } from "./lookup-options.ts";
-import { type LookupValues, lookupChanges } from "./lookup-values.ts";
+import { type Lookup, lookupHandle } from "./lookup/handle.ts";
+import { type LookupOptions, type ResolvedLookups, resolveLookups } from "./lookup/options.ts";
+import { type LookupValues, lookupChanges } from "./lookup/values.ts";
 import { noteOpened } from "./opened-on.ts";
 import type {
   AnyTables,
@@ -38,8 +38,8 @@ import {
   readDefaults,
   readProblems,
 } from "./read-options.ts";
-import { type Reference, referenceHandle } from "./reference.ts";
-import { type ReferenceOptions, type ResolvedReference, resolveReference } from "./reference-options.ts";
+import { type Reference, referenceHandle } from "./reference/handle.ts";
+import { type ReferenceOptions, type ResolvedReference, resolveReference } from "./reference/options.ts";
 import {
   type ReplicationOptions,
   type ResolvedReplication,
@@ -181,7 +181,7 @@ export interface Database<Tables> extends Bindable<FullDatabasePort> {
    */
   assign(key: ShardKey, options?: AssignOptions): Promise<Assignment>;
   /** From values to keys. @throws {HoldfastError} HOLDFAST_INPUT_INVALID when no such lookup is declared */
-  lookup(name: string): Lookup;
+  lookup(name: string): Lookup<Tables>;
   /** The tables that every node has a copy of. */
   readonly reference: Reference<Tables>;
 }
@@ -223,7 +223,7 @@ export function database<Tables>(name: string, options: DatabaseOptions = {}): D
     totals: <Row>(how: TotalsOptions, select: (sql: Kysely<Tables>) => Select<Row>) =>
       reported(handle, "totals", () => totals<Row>(scatterDatabase(handle), how, select)),
     assign: (key, how = {}) => reported(handle, "assign", async () => boundPort(handle).assign(key, how)),
-    lookup: (lookup) => lookupHandle(handle, lookup),
+    lookup: (lookup) => lookupHandle<Tables>(handle, lookup),
     get reference() {
       return referenceHandle<Tables>(handle);
     },

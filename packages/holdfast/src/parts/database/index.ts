@@ -13,10 +13,10 @@ export type { OrderBy } from "./everywhere/order-by.ts";
 export type { ScatterOptions, ShardFailure } from "./everywhere/scatter.ts";
 export type { Totals, TotalsOptions } from "./everywhere/totals.ts";
 export type { FullDatabasePort } from "./full-port.ts";
-export type { Lookup, LookupPageOptions } from "./lookup.ts";
-export type { LookupOptions, ResolvedLookup } from "./lookup-options.ts";
-export type { LookupPort, LookupSweep } from "./lookup-port.ts";
-export type { LookupValues } from "./lookup-values.ts";
+export type { Lookup, LookupPageOptions } from "./lookup/handle.ts";
+export type { LookupOptions, ResolvedLookup } from "./lookup/options.ts";
+export type { LookupPort, LookupSweep } from "./lookup/port.ts";
+export type { LookupValues } from "./lookup/values.ts";
 export type {
   Assignment,
   AssignOptions,
@@ -29,9 +29,9 @@ export type {
   WriteOptions,
 } from "./port.ts";
 export type { ReadLevel, ReadOptions, ResolvedRead } from "./read-options.ts";
-export type { Reference, ReferenceWriteOptions, ReferenceWritten } from "./reference.ts";
-export type { ReferenceOptions, ResolvedReference } from "./reference-options.ts";
-export type { ReferenceBehind, ReferencePort, ReferenceState } from "./reference-port.ts";
+export type { Reference, ReferenceWriteOptions, ReferenceWritten } from "./reference/handle.ts";
+export type { ReferenceOptions, ResolvedReference } from "./reference/options.ts";
+export type { ReferenceBehind, ReferencePort, ReferenceState } from "./reference/port.ts";
 export type { ReplicationOptions, ResolvedReplication } from "./replication-options.ts";
 export type { Routed, RouteOptions } from "./route/route.ts";
 export {

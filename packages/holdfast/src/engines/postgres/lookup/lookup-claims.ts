@@ -35,7 +35,7 @@ with wanted as (
   select claim, name, value, $1, issued_at from wanted where issued_at > now() - '${claimAgeMax}'::interval
   on conflict (claim) do nothing returning claim
 ), released as (
-  update holdfast_claim set dead = true, died_at = now()
+  update holdfast_claim set dead = true, died_at = now(), swept = false
    where key = $1 and name = any($2::text[]) and not dead and claim <> all ($3::uuid[])
   returning claim, name, value
 )
@@ -78,12 +78,13 @@ export async function recordClaims(
   };
 }
 
-interface ClaimRow {
+export interface ClaimRow {
   readonly claim: string;
   readonly dead: boolean;
 }
 
-const claimsById = readByValues((db, ids) =>
+/** On the shard of their keys. */
+export const claimsById = readByValues((db, ids) =>
   db.selectFrom("holdfast_claim").select(["claim", "dead"]).where("claim", ids.operator, ids.operand),
 );
 

@@ -26,6 +26,8 @@ export interface LookupEnv {
   /** `locate` takes a key as its text. */
   readonly port: Pick<DatabasePort, "read" | "write" | "locate" | "shardCount">;
   readonly clock: Clock;
+  /** Whether a lookup gives a value to one key at most; `undefined` for one that is not declared. */
+  readonly isUnique: (name: string) => boolean | undefined;
   /** How long a claim that is not born keeps others from its value, by the clock of the value's shard. */
   readonly graceMs: number;
   /** Awaited at each point; throws to stop the write there, as a kill of the process would. */

@@ -33,3 +33,21 @@ export function notClaimed(database: string, error: unknown): unknown {
     { outcome: "not-applied", cause: error },
   );
 }
+
+export interface ContestedValue {
+  readonly lookup: string;
+  readonly value: string;
+  /** The one that was found without its row, and the one that has the row. */
+  readonly keys: readonly [string, string];
+}
+
+/** Values and keys are in the data only: messages end up in logs. */
+export function contestedError(database: string, contested: readonly ContestedValue[]): HoldfastError {
+  const lookups = [...new Set(contested.map((one) => `"${one.lookup}"`))].join(", ");
+  const count = contested.length === 1 ? "1 value" : `${contested.length} values`;
+  return new HoldfastError(
+    "HOLDFAST_LOOKUP_CONTESTED",
+    `database "${database}", lookup ${lookups}: ${count} of two keys, because a failover lost commits that said so. Decide which key keeps it, and write the other one with another value; data.contested has them.`,
+    { data: { database, contested } },
+  );
+}

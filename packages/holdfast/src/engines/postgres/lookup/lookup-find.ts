@@ -6,9 +6,9 @@
  * read, or died in between, and behind its death and ahead of the next claim nobody has the value.
  */
 import type { Kysely } from "kysely";
-import type { LookupPage } from "../../../parts/database/lookup-port.ts";
+import type { LookupPage } from "../../../parts/database/lookup/port.ts";
 import type { AnyTables, ReadLevel, ReadOptions } from "../../../parts/database/port.ts";
-import { claimStates } from "./lookup-claims.ts";
+import { type ClaimRow, claimStates, claimsById } from "./lookup-claims.ts";
 import { readByValues } from "./lookup-compiled.ts";
 import { type Claim, groupBy, type LookupEnv, shardOfValue } from "./lookup-env.ts";
 
@@ -19,6 +19,27 @@ const rowsByValue = readByValues((db, values) =>
     .where("name", "=", "")
     .where("value", values.operator, values.operand),
 );
+
+/** The first read, and then both others at once: whether the claim is alive goes ahead of `run`, in one packet. */
+export async function readByLookup<T>(
+  env: LookupEnv,
+  name: string,
+  value: string,
+  how: ReadLevel | ReadOptions,
+  run: (sql: Kysely<AnyTables>, key: string) => Promise<T>,
+): Promise<{ readonly key: string; readonly value: T } | undefined> {
+  const [row] = await env.port.read(shardOfValue(env, name, value), how, (db) =>
+    rowsByValue<Omit<Claim, "name">>(db, [value], [name]),
+  );
+  if (!row) return undefined;
+  return env.port.read(await env.port.locate(row.key), how, async (db) => {
+    const [claims, answer] = await Promise.allSettled([claimsById<ClaimRow>(db, [row.id]), run(db, row.key)]);
+    if (claims.status === "rejected") throw claims.reason;
+    if (claims.value[0]?.dead !== false) return undefined;
+    if (answer.status === "rejected") throw answer.reason;
+    return { key: row.key, value: answer.value };
+  });
+}
 
 export async function findKeys(
   env: LookupEnv,

@@ -12,6 +12,9 @@ export interface WantedClaim extends Claim {
   readonly unique: boolean;
 }
 
+/** A process that is paused inside this transaction loses it, where others would wait for its rows: it is tried again. */
+const standstillSql = "set local idle_in_transaction_session_timeout to 2000";
+
 /** What was found in the place of a wanted claim's row. */
 export type RowFound =
   /** The key's own: the wanted claim, or one that it has, or had begun to make, before. */
@@ -36,8 +39,11 @@ export async function claimRows(
       env.port.write(
         shard,
         async (tx) => {
+          const bounded = tx.executeQuery(CompiledQuery.raw(standstillSql));
+          bounded.catch(() => {});
           const rows: RowFound[] = [];
           for (const claim of claims) rows.push(await claimRow(tx, claim, dead));
+          await bounded;
           return rows;
         },
         {},

@@ -6,21 +6,31 @@
  * the wrong moment costs a write another attempt, and nothing else. Any number of processes may sweep at once.
  */
 import { sql } from "kysely";
-import type { LookupSweep } from "../../../parts/database/lookup-port.ts";
+import type { LookupSweep } from "../../../parts/database/lookup/port.ts";
 import { claimStates, killClaims, tombstoneAge } from "./lookup-claims.ts";
 import type { Claim, LookupEnv } from "./lookup-env.ts";
+import { type ContestedValue, contestedError } from "./lookup-error.ts";
+import { restoreRows } from "./lookup-restore.ts";
 import { removeRows } from "./lookup-rows.ts";
 
 const settledAge = "1 minute";
+/** Longer than a replica may be behind: a claim that is seen before that is seen to have a row that may still be lost. */
+const safeAge = "10 minutes";
 const batchRows = 500;
 
-/** @param age of what is looked at, as an interval of Postgres */
-export async function sweepLookups(env: LookupEnv, age: string = settledAge): Promise<LookupSweep> {
-  const swept = { confirmed: 0, removed: 0, forgotten: 0 };
+/** @param given for tests: the age of what is looked at, as an interval of Postgres */
+export async function sweepLookups(env: LookupEnv, given?: string): Promise<LookupSweep> {
+  const swept = { confirmed: 0, removed: 0, forgotten: 0, restored: 0 };
+  const contested: ContestedValue[] = [];
+  const age = given ?? settledAge;
   for (let shard = 0; shard < env.port.shardCount; shard++) {
     await sweepRows(env, shard, age, swept);
     await sweepClaims(env, shard, age, swept);
+    const restored = await restoreRows(env, shard, given ?? safeAge);
+    swept.restored += restored.restored;
+    contested.push(...restored.contested);
   }
+  if (contested.length > 0) throw contestedError(env.database, contested);
   return swept;
 }
 

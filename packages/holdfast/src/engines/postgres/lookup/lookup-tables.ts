@@ -9,7 +9,7 @@
  * The third, once per node, says of which kind a lookup is, so that it is not changed by accident.
  */
 import { HoldfastError } from "../../../call/index.ts";
-import type { ResolvedLookups } from "../../../parts/database/lookup-options.ts";
+import type { ResolvedLookups } from "../../../parts/database/lookup/options.ts";
 import type { InstallStep } from "../install-step.ts";
 import type { PgSession } from "../session.ts";
 
@@ -42,10 +42,11 @@ create table if not exists ${schema}.holdfast_claim (
   issued_at timestamptz not null,
   dead boolean not null default false,
   died_at timestamptz,
-  -- Whether the lookup's row is known to be gone.
+  -- Of one that is alive: whether the sweep has seen its row. Of one that is dead: that the row is gone.
   swept boolean not null default false
 );
 create index if not exists holdfast_claim_key on ${schema}.holdfast_claim (key, name) where not dead;
+create index if not exists holdfast_claim_unseen on ${schema}.holdfast_claim (claim) where not dead and not swept;
 create index if not exists holdfast_claim_dead on ${schema}.holdfast_claim (died_at) where dead;
 `;
 

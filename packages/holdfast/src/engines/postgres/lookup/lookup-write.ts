@@ -21,7 +21,7 @@
  */
 import type { Transaction } from "kysely";
 import { currentCall, HoldfastError, type Undone } from "../../../call/index.ts";
-import type { LookupWrite } from "../../../parts/database/lookup-port.ts";
+import type { LookupWrite } from "../../../parts/database/lookup/port.ts";
 import type { AnyTables, WriteOptions } from "../../../parts/database/port.ts";
 import { fullJitterMs } from "../../../resilience/index.ts";
 import { overError, type Patience, patienceOf } from "../pool-lease.ts";

@@ -40,6 +40,14 @@ const emailWrite = (key: string, email: string) => ({
   shard: it.port.shardOf(key),
   changes: [{ name: "email", unique: true, values: [email] }],
 });
+const sweepEnv = () => ({
+  database: "users",
+  port: it.port,
+  clock: systemClock,
+  isUnique: (name: string) => name === "email",
+  graceMs: 0,
+  step: async () => {},
+});
 const within = <T>(run: () => Promise<T>) => inWorld(it.world, run);
 
 test("a value leads to its key from any shard, as normalised, and to nobody where it was never given", () =>
@@ -54,6 +62,30 @@ test("a value leads to its key from any shard, as normalised, and to nobody wher
       [email.toUpperCase(), "ada"],
       [email, "ada"],
     ]);
+  }));
+
+test("a row is read by a value, as by its key; where no key has the value nothing of what was read counts", () =>
+  within(async () => {
+    const [email, gone] = [freshEmail(), freshEmail()];
+    const id = fresh("id");
+    await put(id, gone);
+    await it.mortal((step) => step === "remove").write(emailWrite(id, email), async () => {}, {}); // the row of the old value stays, and leads nowhere
+    const row = (value: string) =>
+      it.users
+        .lookup("email")
+        .read(
+          value,
+          (db, key) => db.selectFrom("person").select("email").where("id", "=", key).executeTakeFirst(),
+          "strong",
+        );
+    expect(await row(email.toUpperCase())).toEqual({ key: id, value: { email: gone } });
+    expect(await row(gone)).toBeUndefined();
+    expect(await row("nobody@example.com")).toBeUndefined();
+    const failing = (value: string) =>
+      it.users.lookup("email").read(value, () => Promise.reject(new Error("mine")), "strong");
+    await expect(failing(email)).rejects.toThrow("mine");
+    expect(await failing(gone)).toBeUndefined();
+    await expect(it.users.lookup("city").read("x", async () => 1)).rejects.toThrow(/not unique/);
   }));
 
 test("a value of another key is refused, and nothing of the write is there", () =>
@@ -201,6 +233,40 @@ test("a claim that is killed before its commit is not applied, and is made anew"
     expect(await find(email)).toBe(quick);
   }));
 
+test("a process that stands still inside its claim loses that transaction, and keeps nobody from the value", () =>
+  within(async () => {
+    const email = freshEmail();
+    const [slow, quick] = [fresh("id"), fresh("id")];
+    const paused = Promise.withResolvers<void>();
+    const inside = Promise.withResolvers<void>();
+    const port: FullDatabasePort = {
+      ...it.port,
+      write: (shard, run, options, undone) =>
+        it.port.write(
+          shard,
+          async (tx) => {
+            const answer = await run(tx);
+            inside.resolve();
+            await paused.promise;
+            return answer;
+          },
+          options,
+          undone,
+        ),
+    };
+    const writing = postgresLookups(it.users, port, systemClock).write(
+      emailWrite(slow, email),
+      async () => {},
+      {},
+    );
+    writing.catch(() => {});
+    await inside.promise;
+    await put(quick, email);
+    paused.resolve();
+    await expect(writing).rejects.toMatchObject({ code: "HOLDFAST_LOOKUP_TAKEN" });
+    expect(await find(email)).toBe(quick);
+  }));
+
 test("a write that failed takes nothing back that another write of the same key has gone on with", () =>
   within(async () => {
     const email = freshEmail();
@@ -257,7 +323,7 @@ test("a step without an answer: before the commit nothing was written, at the co
             throw unanswered();
           },
         };
-        const flaky = postgresLookups("users", port, systemClock);
+        const flaky = postgresLookups(it.users, port, systemClock);
         const writing = flaky.write(emailWrite(id, email), async () => "done", {});
         const what = `${lost} of write ${nth} lost`;
         if (nth === 1) {
@@ -320,7 +386,7 @@ test("what is left behind is swept, and what is held stays", () =>
         .map((row) => `${row.value} ${row.held}`)
         .toSorted();
     expect(await values()).toEqual([kept, given, lost].map((value) => `${value} false`).toSorted());
-    const env = { database: "users", port: it.port, clock: systemClock, graceMs: 0, step: async () => {} };
+    const env = sweepEnv();
     const swept = await sweepLookups(env, "0 seconds");
     expect(swept.removed).toBeGreaterThanOrEqual(2);
     expect(await values()).toEqual([`${kept} true`]);
@@ -332,7 +398,37 @@ test("what is left behind is swept, and what is held stays", () =>
       "select count(*)::int as n from $schema.holdfast_claim where dead",
     );
     expect(dead.map((row) => row.n)).toEqual([0, 0, 0, 0]);
-    expect(await sweepLookups(env, "0 seconds")).toEqual({ confirmed: 0, removed: 0, forgotten: 0 });
+    expect(await sweepLookups(env, "0 seconds")).toEqual({
+      confirmed: 0,
+      removed: 0,
+      forgotten: 0,
+      restored: 0,
+    });
+  }));
+
+test("rows that a failover took are put back, and a value that two keys have by then is told", () =>
+  within(async () => {
+    await sweepLookups(sweepEnv(), "0 seconds");
+    const [safe, taken] = [freshEmail(), freshEmail()];
+    const [id, unlucky, other] = [fresh("id"), fresh("id"), fresh("id")];
+    await put(id, safe);
+    await put(unlucky, taken);
+    // What an asynchronous failover of the values' node does, and only of theirs.
+    await it.everywhere(`delete from $schema.holdfast_lookup where value in ('${safe}', '${taken}')`);
+    await put(other, taken);
+    const sweeping = sweepLookups(sweepEnv(), "0 seconds");
+    await expect(sweeping).rejects.toMatchObject({
+      code: "HOLDFAST_LOOKUP_CONTESTED",
+      outcome: "applied",
+      data: { contested: [{ lookup: "email", value: taken, keys: [unlucky, other] }] },
+    });
+    expect([await find(safe), await find(taken)]).toEqual([id, other]);
+    await expect(put(fresh("id"), safe)).rejects.toMatchObject({ code: "HOLDFAST_LOOKUP_TAKEN" });
+    // Told again until one of them has given it up.
+    await expect(sweepLookups(sweepEnv(), "0 seconds")).rejects.toThrow(/1 value of two keys/);
+    await put(unlucky, null);
+    expect((await sweepLookups(sweepEnv(), "0 seconds")).restored).toBe(0);
+    expect(await find(taken)).toBe(other);
   }));
 
 test("a lookup does not change its kind by accident", async () => {
@@ -350,8 +446,11 @@ test("a lookup does not change its kind by accident", async () => {
 test("bad input is refused with everything that is wrong with it, and nothing was sent", () =>
   within(async () => {
     const at = it.users.at(fresh("id"));
-    const bad = (lookups: object) => at.write(async () => {}, { lookups: lookups as never });
+    const bad = (lookups: unknown) => at.write(async () => {}, { lookups: lookups as never });
     for (const [lookups, problem] of [
+      [null, /lookups should be an object .* got null/],
+      ["a@b.c", /got string/],
+      [["a@b.c"], /got a list/],
       [{ mail: "a@b.c" }, /there is no lookup "mail": declared are "email", "city"/],
       [{ email: "" }, /lookups\.email is empty/],
       [{ email: 5 }, /lookups\.email should be a string, a list of strings or null, got number/],

@@ -2,9 +2,10 @@
  * Lookups on Postgres: the steps, put together over a database's reads and writes.
  */
 import type { Clock } from "../../../clock/index.ts";
-import type { LookupPort } from "../../../parts/database/lookup-port.ts";
+import type { AnyDatabase } from "../../../parts/database/index.ts";
+import type { LookupPort } from "../../../parts/database/lookup/port.ts";
 import type { LookupEnv } from "./lookup-env.ts";
-import { findKeys, keysOfValue } from "./lookup-find.ts";
+import { findKeys, keysOfValue, readByLookup } from "./lookup-find.ts";
 import { sweepLookups } from "./lookup-sweep.ts";
 import { writeWithLookups } from "./lookup-write.ts";
 
@@ -19,15 +20,17 @@ export interface LookupSettings {
 }
 
 export function postgresLookups(
-  database: string,
+  declaration: Pick<AnyDatabase, "name" | "options">,
   port: LookupEnv["port"],
   clock: Clock,
   { step = async () => {}, graceMs = claimGraceMs }: LookupSettings = {},
 ): LookupPort {
-  const env: LookupEnv = { database, port, clock, graceMs, step };
+  const isUnique = (name: string) => declaration.options.lookups.get(name)?.unique;
+  const env: LookupEnv = { database: declaration.name, port, clock, isUnique, graceMs, step };
   return {
     write: (write, run, options, undone) => writeWithLookups(env, write, run, options, undone),
     find: (name, values, how) => findKeys(env, name, values, how),
+    read: (name, value, how, run) => readByLookup(env, name, value, how, run),
     keys: (name, value, page, how) => keysOfValue(env, name, value, page, how),
     sweep: () => sweepLookups(env),
   };

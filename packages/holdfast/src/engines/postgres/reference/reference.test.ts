@@ -257,6 +257,31 @@ test("a node that is away is told to be behind; it goes on with what it had, and
     ]);
   }));
 
+test("a row that a shard of another node points at keeps that node behind, by its constraint's name, until it is free", () =>
+  within(async () => {
+    await shop.reference.write((tx) =>
+      tx.insertInto("country").values({ code: "fr", name: "France", region: "eu" }).execute(),
+    );
+    const far = shop.at(keyOn(1)); // on node-2
+    await far.write((tx) =>
+      tx.insertInto("order").values({ id: "far", plan: "free", country: "fr" }).execute(),
+    );
+    const drop = () =>
+      shop.reference.write((tx) => tx.deleteFrom("country").where("code", "=", "fr").execute());
+    const { behind, version } = await drop();
+    expect(behind).toEqual([
+      {
+        node: "node-2",
+        why: "HOLDFAST_SQL_CONFLICT",
+        message: expect.stringContaining("order_country_fkey"),
+      },
+    ]);
+    expect(await bare(1, "select code from ref.country where code = 'fr'")).toEqual([{ code: "fr" }]);
+    await far.write((tx) => tx.deleteFrom("order").where("id", "=", "far").execute());
+    expect(await shop.reference.settle()).toEqual({ version, current: ["node-1", "node-2"], behind: [] });
+    expect(await bare(1, "select code from ref.country where code = 'fr'")).toEqual([]);
+  }));
+
 test("with nothing to wait for the answer says who has it so far; settle says when all have", () =>
   within(async () => {
     const written = await shop.reference.write(

@@ -8,12 +8,12 @@ import { type Kysely, sql, type Transaction } from "kysely";
 import { Call, HoldfastError, inCall, type Undone } from "../../../call/index.ts";
 import type { Clock } from "../../../clock/index.ts";
 import type { AnyTables, WriteOptions } from "../../../parts/database/port.ts";
-import type { ResolvedReference } from "../../../parts/database/reference-options.ts";
+import type { ResolvedReference } from "../../../parts/database/reference/options.ts";
 import type {
   ReferenceBehind,
   ReferencePort,
   ReferenceState,
-} from "../../../parts/database/reference-port.ts";
+} from "../../../parts/database/reference/port.ts";
 import { putInPlace, takeSnapshot } from "./reference-copy.ts";
 import { allowWritesSql, bumpVersionSql, tableSql, type Version, versionSql } from "./reference-tables.ts";
 

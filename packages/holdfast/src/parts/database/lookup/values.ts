@@ -1,9 +1,9 @@
 /**
  * Values on their way into a lookup: checked and normalised, all problems told at once.
  */
-import { HoldfastError } from "../../call/index.ts";
-import { lookupKeyBytesMax, type ResolvedLookup, type ResolvedLookups } from "./lookup-options.ts";
-import type { LookupChange } from "./lookup-port.ts";
+import { HoldfastError } from "../../../call/index.ts";
+import { lookupKeyBytesMax, type ResolvedLookup, type ResolvedLookups } from "./options.ts";
+import type { LookupChange } from "./port.ts";
 
 /** What a key has under each lookup after a write: one value, several, or none (`null`). */
 export type LookupValues = Readonly<Record<string, string | readonly string[] | null>>;
@@ -26,8 +26,13 @@ export function lookupChanges(
   } else {
     problems.push(...keyProblems(key));
   }
+  const named = typeof given === "object" && given !== null && !Array.isArray(given);
+  if (!named) {
+    const got = given === null ? "null" : Array.isArray(given) ? "a list" : typeof given;
+    problems.push(`lookups should be an object such as { email: "a@b.c" }, got ${got}`);
+  }
   const changes: LookupChange[] = [];
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(named ? given : {})) {
     const lookup = lookups.get(name);
     if (!lookup) {
       problems.push(unknownLookup(name, lookups));
@@ -99,7 +104,13 @@ function normalValue(
     problems.push(`${field} should be a string, got ${value === null ? "null" : typeof value}`);
     return undefined;
   }
-  const normal: unknown = lookup.normalise(value);
+  let normal: unknown;
+  try {
+    normal = lookup.normalise(value);
+  } catch (error) {
+    problems.push(`${field}: normalise failed on it: ${(error as Error).message}`);
+    return undefined;
+  }
   if (typeof normal !== "string") {
     problems.push(`${field}: normalise should answer a string, and answered ${typeof normal}`);
     return undefined;

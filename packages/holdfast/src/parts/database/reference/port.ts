@@ -2,8 +2,8 @@
  * What an engine does for reference tables: small tables that every node has, so that shards can join them.
  */
 import type { Transaction } from "kysely";
-import type { Undone } from "../../call/index.ts";
-import type { AnyTables, WriteOptions } from "./port.ts";
+import type { Undone } from "../../../call/index.ts";
+import type { AnyTables, WriteOptions } from "../port.ts";
 
 /** Which nodes have the reference tables as the home node has them. */
 export interface ReferenceState {

@@ -4,13 +4,13 @@
  * They are read where they are needed, by plain joins in a shard's `read` and `write`.
  */
 import type { Transaction } from "kysely";
-import { currentCall, HoldfastError, type Undone } from "../../call/index.ts";
-import type { Bindable } from "../part.ts";
-import { boundPort, currentWorld } from "../world.ts";
-import type { FullDatabasePort } from "./full-port.ts";
-import type { WriteOptions } from "./port.ts";
-import type { ResolvedReference } from "./reference-options.ts";
-import type { ReferenceState } from "./reference-port.ts";
+import { currentCall, HoldfastError, type Undone } from "../../../call/index.ts";
+import type { Bindable } from "../../part.ts";
+import { boundPort, currentWorld } from "../../world.ts";
+import type { FullDatabasePort } from "../full-port.ts";
+import type { WriteOptions } from "../port.ts";
+import type { ResolvedReference } from "./options.ts";
+import type { ReferenceState } from "./port.ts";
 
 export interface ReferenceWriteOptions extends WriteOptions {
   /**

@@ -1,9 +1,9 @@
 /**
  * What an engine does for lookups: values that lead to the key that has them, kept on other shards than the key.
  */
-import type { Transaction } from "kysely";
-import type { Undone } from "../../call/index.ts";
-import type { AnyTables, ReadLevel, ReadOptions, WriteOptions } from "./port.ts";
+import type { Kysely, Transaction } from "kysely";
+import type { Undone } from "../../../call/index.ts";
+import type { AnyTables, ReadLevel, ReadOptions, WriteOptions } from "../port.ts";
 
 /** All values that the key has under one lookup once the write has committed; none releases what it had. */
 export interface LookupChange {
@@ -52,6 +52,16 @@ export interface LookupPort {
     values: readonly string[],
     how: ReadLevel | ReadOptions,
   ): Promise<ReadonlyMap<string, string>>;
+  /**
+   * Finds the key of one value of a unique lookup and reads on its shard, in one round trip less than one after the
+   * other. `run` may be called for a key that turns out not to have the value: then what it did counts for nothing.
+   */
+  read<T>(
+    name: string,
+    value: string,
+    how: ReadLevel | ReadOptions,
+    run: (sql: Kysely<AnyTables>, key: string) => Promise<T>,
+  ): Promise<{ readonly key: string; readonly value: T } | undefined>;
   /** Keys that have the value, in the store's order of text; fewer than the limit at the end. */
   keys(
     name: string,
@@ -61,7 +71,10 @@ export interface LookupPort {
   ): Promise<readonly string[]>;
   /**
    * Removes what writes that were cut short have left behind, where it is older than a minute. Right without it:
-   * what is left behind is never answered and keeps nobody from a value; it only takes room.
+   * what is left behind is never answered and keeps nobody from a value; it only takes room. And puts back rows of
+   * values that an asynchronous failover took.
+   *
+   * @throws {HoldfastError} HOLDFAST_LOOKUP_CONTESTED, when all else is done, for values that two keys have since
    */
   sweep(): Promise<LookupSweep>;
 }
@@ -73,4 +86,6 @@ export interface LookupSweep {
   readonly removed: number;
   /** Records of values given up that nobody needs any more. */
   readonly forgotten: number;
+  /** Rows of values whose key has them, which were missing. */
+  readonly restored: number;
 }
