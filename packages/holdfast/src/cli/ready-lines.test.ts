@@ -43,6 +43,7 @@ const status: SystemStatus = {
   servers: [server("primary", 15), server("replica", 16)],
   failovers: [],
   replication: [],
+  warnings: [],
 };
 
 test("it says what to open, what to kill, where to look and how to stop", () => {

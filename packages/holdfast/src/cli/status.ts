@@ -3,6 +3,7 @@ import { askControl } from "../runtime/control.ts";
 import { failoverNotice } from "../runtime/failover-notice.ts";
 import { findProject } from "../runtime/project.ts";
 import type { PartInstanceStatus, ServerStatus, SystemStatus } from "../runtime/status.ts";
+import { type WarningStatus, warningText } from "../runtime/warning-board.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
 import { duration, size, textTable } from "./table.ts";
@@ -42,6 +43,7 @@ export function statusLines(status: SystemStatus): string[] {
     lines.push("", ...textTable(["NODE", "COMMITS", "WAIT FOR", "STREAMING"], rows));
   }
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
+  if (status.warnings.length > 0) lines.push("", "Warnings:", ...status.warnings.map(warningLine));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);
   if (failed.length > 0) lines.push("", "Last errors:");
   for (const { name, lastError } of failed) {
@@ -49,6 +51,10 @@ export function statusLines(status: SystemStatus): string[] {
     lines.push(`  ${name}: ${first}`, ...rest.map((line) => `    ${line}`));
   }
   return lines;
+}
+
+function warningLine(warning: WarningStatus): string {
+  return `  ${printable(warningText(warning))} (seen by ${warning.instances.join(", ")})`;
 }
 
 /** An error may quote what a request brought; that must not move the cursor of whoever reads it. */

@@ -1,6 +1,7 @@
 /** What a supervisor tells of its system: the data behind `holdfast status`. */
 import type { Failover } from "../engines/postgres/embedded/index.ts";
 import type { InstanceStatus } from "./instance.ts";
+import type { WarningStatus } from "./warning-board.ts";
 
 export type SystemState = "starting" | "running" | "stopping";
 
@@ -56,4 +57,6 @@ export interface SystemStatus {
   readonly failovers: readonly FailoverStatus[];
   /** Of the nodes whose commits wait for replicas. */
   readonly replication: readonly ReplicationStatus[];
+  /** What works now and will not bear more rows or users, where the system is being developed. */
+  readonly warnings: readonly WarningStatus[];
 }
