@@ -18,7 +18,9 @@ const limits = "set local lock_timeout to 500; set local statement_timeout to 50
 const factsSql = `select c.relname as name, quote_ident(c.relname) as quoted,
   array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
   coalesce(obj_description(c.oid, 'pg_class') like '%holdfast: small%', false) as small,
-  array(select i.indexrelid::regclass::text from pg_index i where i.indrelid = c.oid and i.indpred is not null) as partial
+  array(select i.indexrelid::regclass::text from pg_index i where i.indrelid = c.oid and i.indpred is not null) as partial,
+  array(select pg_get_indexdef(i.indexrelid, 1, true) from pg_index i join pg_class x on x.oid = i.indexrelid
+    join pg_am m on m.oid = x.relam where i.indrelid = c.oid and i.indpred is null and i.indisvalid and m.amname = 'btree') as indexed
   from pg_class c where c.oid = any (array(select to_regclass(quote_ident(t)) from unnest($1::text[]) t)::oid[])`;
 
 /**
@@ -59,11 +61,12 @@ async function tableFacts(session: PgSession, scans: readonly Scan[]): Promise<M
     columns: string[];
     small: boolean;
     partial: string[];
+    indexed: string[];
   }>({ text: factsSql, values: [[...new Set(scans.map(({ table }) => table))]] });
   return new Map(
-    rows.map(({ name: table, quoted, columns, small, partial }) => [
+    rows.map(({ name: table, quoted, columns, small, partial, indexed }) => [
       table,
-      { quoted, columns, small, partialIndexes: partial.map((one) => one.replace(/^.*\./, "")) },
+      { quoted, columns, small, indexed, partialIndexes: partial.map((one) => one.replace(/^.*\./, "")) },
     ]),
   );
 }

@@ -8,6 +8,7 @@
 export interface PlanNode {
   readonly "Node Type": string;
   readonly "Relation Name"?: string;
+  readonly Alias?: string;
   readonly "Index Name"?: string;
   readonly "Index Cond"?: string;
   readonly "Order By"?: string;
@@ -17,6 +18,8 @@ export interface PlanNode {
 
 export interface Scan {
   readonly table: string;
+  /** What the statement calls it. */
+  readonly alias: string;
   /** What it looks for, in the words of EXPLAIN; `undefined`: nothing, it reads the table. */
   readonly filter: string | undefined;
   /** The index that is read from end to end, where it is one. */
@@ -38,7 +41,8 @@ export function planScans(plan: PlanNode): Scan[] {
       type === "Seq Scan" || (index !== undefined && !source?.["Index Cond"] && !source?.["Order By"]);
     // Behind a limit it stops early: always without a filter, and in the order of an index as likely as not.
     const stopsEarly = limited && (node.Filter === undefined || index !== undefined);
-    if (table !== undefined && whole && !stopsEarly) scans.push({ table, filter: node.Filter, index });
+    if (table !== undefined && whole && !stopsEarly)
+      scans.push({ table, alias: node.Alias ?? table, filter: node.Filter, index });
     const below = type === "Limit" || (limited && !takesAll.has(type));
     for (const child of node.Plans ?? []) visit(child, below);
   };

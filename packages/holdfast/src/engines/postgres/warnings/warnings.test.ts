@@ -151,6 +151,12 @@ describe("pure steps", () => {
     ] as const)
       expect([filter, propose(filter)]).toEqual([filter, indexes]);
     expect(filterConditions("(name ~~ $1)", columns).conditions[0]?.columns).toEqual(["name"]);
+    expect(proposeIndexes("t", filterConditions("(x.owner = link.name)", columns, "x"))).toEqual([
+      "create index on t (owner)",
+    ]);
+    expect(proposeIndexes("t", filterConditions('("X y".owner = x.owner)', columns, "X y"))).toEqual([
+      "create index on t (owner)",
+    ]);
   });
 
   test("whatever a filter says, reading it ends, names only columns, and no literal gets into an index", () => {
@@ -182,7 +188,7 @@ describe("pure steps", () => {
   test("scans that stop early, or have a condition, are none", () => {
     const seq = { "Node Type": "Seq Scan", "Relation Name": "t" };
     const index = { "Node Type": "Index Scan", "Relation Name": "t", "Index Name": "t_pkey" };
-    const scan = { table: "t", filter: undefined, index: undefined };
+    const scan = { table: "t", alias: "t", filter: undefined, index: undefined };
     expect(planScans(seq)).toEqual([scan]);
     expect(planScans({ "Node Type": "Limit", Plans: [seq] })).toEqual([]);
     expect(planScans({ "Node Type": "Limit", Plans: [{ "Node Type": "Sort", Plans: [seq] }] })).toEqual([
@@ -199,7 +205,7 @@ describe("pure steps", () => {
     });
     expect(planScans(bitmap({ "Index Cond": "x" }))).toEqual([]);
     expect(planScans(bitmap({}))).toEqual([{ ...scan, index: "t_pkey" }]);
-    expect(planScans({ ...index, Filter: "x" })).toEqual([{ table: "t", filter: "x", index: "t_pkey" }]);
+    expect(planScans({ ...index, Filter: "x" })).toEqual([{ ...scan, filter: "x", index: "t_pkey" }]);
     expect(planScans({ "Node Type": "Limit", Plans: [{ ...index, Filter: "x" }] })).toEqual([]);
   });
 
@@ -271,6 +277,7 @@ describe("on a real server", () => {
        create table post (id int primary key, author_id int not null, at int not null);
        create table country (code text, name text);
        comment on table country is 'Of the world. holdfast: small';
+       create table named (name text primary key);
        create view by_email as select * from author where email is not null;
        insert into author select n, 'a' || n, 'SECRET' from generate_series(1, 50) n;
        insert into post select n, n, n from generate_series(1, 50) n;`,
@@ -360,6 +367,18 @@ describe("on a real server", () => {
         .execute();
     expect((await seen(whole)).map(({ code }) => code)).toEqual(["full-scan"]);
     expect(await seen(whole)).toEqual([]);
+  });
+
+  test("an index that is there and does not fit is named, instead of another like it", async () => {
+    const [unfit] = await seen((db) =>
+      sql`select (select count(*) from named n where n.name = a.name collate "C") from author a where id = 1`.execute(
+        db,
+      ),
+    );
+    expect(unfit?.message).toContain(
+      "by name, so it reads all of them. There is an index on name, but it does not fit",
+    );
+    expect(unfit?.data).toEqual({ table: "named", columns: ["name"], indexes: [] });
   });
 
   test("joins, updates and deletes are looked at, and none is run", async () => {
