@@ -15,6 +15,15 @@ const name = "holdfast_explained";
 /** A migration that holds a table, or a plan that takes long, is not worth waiting for. */
 const limits = "set local lock_timeout to 500; set local statement_timeout to 5000";
 
+/**
+ * Of small tables the planner rightly reads all, whatever indexes there are. Discouraged from that, and from the joins
+ * that read a whole side, it uses every index that serves.
+ */
+const settings = ["plan_cache_mode to force_generic_plan"]
+  .concat(["seqscan", "hashjoin", "mergejoin", "material"].map((way) => `enable_${way} to off`))
+  .map((setting) => `set local ${setting}`)
+  .join("; ");
+
 const factsSql = `select c.relname as name, quote_ident(c.relname) as quoted,
   array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
   coalesce(obj_description(c.oid, 'pg_class') like '%holdfast: small%', false) as small,
@@ -32,9 +41,7 @@ export async function explain(session: PgSession, schema: string, text: string):
   await session.send({ text: "begin read only" });
   try {
     session.push({ text: limits });
-    session.push({
-      text: "set local plan_cache_mode to force_generic_plan; set local enable_seqscan to off",
-    });
+    session.push({ text: settings });
     // With values (none): the extended protocol takes one statement and no more.
     await session.send({ text: `prepare ${name} as ${text}`, values: [] });
     const { rows: types } = await session.send<{ count: number }>({

@@ -30,7 +30,14 @@ export function scanWarning(
     return undefined;
   const statement = `Statement: ${clipped(shape, shapeCharsMax)}`;
   const small = `if ${table.quoted} stays small, say so: comment on table ${table.quoted} is 'holdfast: small'`;
-  if (scan.filter === undefined)
+  const conditions = filterConditions(scan.filter ?? "", table.columns, scan.alias);
+  // It would have been used if it could; of alternatives, only when all of them have one.
+  const isThere = ({ indexed }: { readonly indexed: string | undefined }) =>
+    indexed !== undefined && table.indexed.includes(indexed);
+  const there = conditions.conditions.filter(isThere);
+  const unfit = !conditions.any || there.length === conditions.conditions.length ? there[0] : undefined;
+  const indexes = unfit ? [] : proposeIndexes(table.quoted, conditions, table.indexed);
+  if (scan.filter === undefined || (scan.joins && unfit))
     return {
       code: "full-scan",
       database,
@@ -38,16 +45,9 @@ export function scanWarning(
       message: `${database}: a statement reads every row of ${table.quoted}, however many there are. Add a where or a limit; ${small}. ${statement}`,
       data: { table: scan.table },
     };
-  const conditions = filterConditions(scan.filter, table.columns, scan.alias);
   const named = new Set(conditions.conditions.flatMap((one) => one.columns));
   const columns = table.columns.filter((column) => named.has(column));
   const by = columns.length > 0 ? `by ${columns.join(", ")}` : "by an expression";
-  // It would have been used if it could; of alternatives, only when all of them have one.
-  const isThere = ({ indexed }: { readonly indexed: string | undefined }) =>
-    indexed !== undefined && table.indexed.includes(indexed);
-  const there = conditions.conditions.filter(isThere);
-  const unfit = !conditions.any || there.length === conditions.conditions.length ? there[0] : undefined;
-  const indexes = unfit ? [] : proposeIndexes(table.quoted, conditions, table.indexed);
   const remedy = unfit
     ? `There is an index on ${unfit.indexed}, but it does not fit: the two sides of the comparison differ in type or collation. Give both columns the same, or cast the other side`
     : indexes.length > 0

@@ -188,7 +188,7 @@ describe("pure steps", () => {
   test("scans that stop early, or have a condition, are none", () => {
     const seq = { "Node Type": "Seq Scan", "Relation Name": "t" };
     const index = { "Node Type": "Index Scan", "Relation Name": "t", "Index Name": "t_pkey" };
-    const scan = { table: "t", alias: "t", filter: undefined, index: undefined };
+    const scan = { table: "t", alias: "t", joins: false, filter: undefined, index: undefined };
     expect(planScans(seq)).toEqual([scan]);
     expect(planScans({ "Node Type": "Limit", Plans: [seq] })).toEqual([]);
     expect(planScans({ "Node Type": "Limit", Plans: [{ "Node Type": "Sort", Plans: [seq] }] })).toEqual([
@@ -337,6 +337,8 @@ describe("on a real server", () => {
       "create index on author (email); create index on author ((lower(name)))",
     );
     expect(JSON.stringify(told)).not.toContain("SECRET");
+    const [half] = await seen((db) => sql`select 1 from author where id = ${1} or name = ${"x"}`.execute(db));
+    expect(half?.data.indexes).toEqual(["create index on author (name)"]);
   });
 
   test("the proposed index is believed: with it, the same statement is told no more", async () => {
@@ -367,6 +369,21 @@ describe("on a real server", () => {
         .execute();
     expect((await seen(whole)).map(({ code }) => code)).toEqual(["full-scan"]);
     expect(await seen(whole)).toEqual([]);
+  });
+
+  test("a join without an index is told with it; one with an index is not, however small the tables", async () => {
+    const joined = (on: "post.author_id" | "post.id") => (db: Kysely<Tables>) =>
+      sql`select 1 from unnest(${[1, 2]}::int[]) given(id) join post on ${sql.ref(on)} = given.id`.execute(
+        db,
+      );
+    expect((await seen(joined("post.author_id"))).map(({ data }) => data.indexes)).toEqual([
+      ["create index on post (author_id)"],
+    ]);
+    expect(await seen(joined("post.id"))).toEqual([]);
+    const both = await seen((db) =>
+      sql`select 1 from post join author on author.id = post.author_id`.execute(db),
+    );
+    expect(both.map(({ code, data }) => [code, data.table])).toEqual([["full-scan", "post"]]);
   });
 
   test("an index that is there and does not fit is named, instead of another like it", async () => {
