@@ -46,6 +46,7 @@ const status: SystemStatus = {
   archives: [],
   inDoubt: [],
   shards: [],
+  warnings: [],
 };
 
 test("it says what to open, what to kill, where to look and how to stop", () => {

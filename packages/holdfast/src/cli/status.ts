@@ -5,6 +5,7 @@ import { askControl } from "../runtime/control.ts";
 import { failoverNotice } from "../runtime/failover-notice.ts";
 import { findProject } from "../runtime/project.ts";
 import type { PartInstanceStatus, ServerStatus, SystemStatus } from "../runtime/status.ts";
+import { type WarningStatus, warningText } from "../runtime/warning-board.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
 import { shardLines } from "./status-shards.ts";
@@ -58,6 +59,7 @@ export function statusLines(status: SystemStatus): string[] {
   if (status.inDoubt.length > 0) lines.push("", ...inDoubtLines(status.inDoubt));
   if (status.shards.length > 0) lines.push("", ...shardLines(status.shards));
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
+  if (status.warnings.length > 0) lines.push("", "Warnings:", ...status.warnings.map(warningLine));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);
   if (failed.length > 0) lines.push("", "Last errors:");
   for (const { name, lastError } of failed) {
@@ -81,6 +83,10 @@ function inDoubtLines(inDoubt: SystemStatus["inDoubt"]): string[] {
     ...textTable(["DATABASE", "NODE", "AGE", "WHY", "GID"], rows),
     ...advice,
   ];
+}
+
+function warningLine(warning: WarningStatus): string {
+  return `  ${printable(warningText(warning))} (seen by ${warning.instances.join(", ")})`;
 }
 
 /** An error may quote what a request brought; that must not move the cursor of whoever reads it. */

@@ -76,6 +76,7 @@ test("status shows every process, and the last error of those that failed", () =
     ],
     replication: [{ node: "node-1", declared: 2, quorum: 1, streaming: 1, state: "degraded" }],
     archives: [],
+    shards: [],
     inDoubt: [
       {
         database: "bank",
@@ -85,6 +86,16 @@ test("status shows every process, and the last error of those that failed", () =
         why: "foreign",
         advice: "Find out whose it is.",
         overdue: true,
+      },
+    ],
+    warnings: [
+      {
+        code: "hot-key",
+        database: "links",
+        about: '"x"',
+        message: "links: key \u001b[2J got 90 %",
+        data: {},
+        instances: ["api-1", "api-2"],
       },
     ],
   };
@@ -105,6 +116,9 @@ test("status shows every process, and the last error of those that failed", () =
     "  foreign: Find out whose it is.",
     "",
     "node-1 failed over to replica-2 at 2026-01-02T03:04:05.000Z, timeline 2. Lost: the log from 0/3000148 to 0/30A1230, where it was last seen, or further. The old data is set aside: /data/primary.set-aside-1",
+    "",
+    "Warnings:",
+    "  hot-key: links: key �[2J got 90 % (seen by api-1, api-2)",
     "",
     "Last errors:",
     "  api-1: exit code 1: Error: �[2Jno",

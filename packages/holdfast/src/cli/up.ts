@@ -20,7 +20,10 @@ export const upCommand: Command = {
       value: "N",
       help: "Port of the gateway; 0 takes a free one, 4400 is kept for the console. Default: as declared, 4000.",
     },
-    "no-watch": { type: "boolean", help: "Do not restart instances when their source changes." },
+    "no-watch": {
+      type: "boolean",
+      help: "Do not restart instances when their source changes, and do not warn of what will not scale.",
+    },
     traffic: { type: "boolean", help: "Send gentle traffic, as the system's load.ts describes it." },
     json: { type: "boolean", help: "Print every event as one line of JSON." },
   },

@@ -3,6 +3,7 @@
  * here and nowhere else: arguments and environment are visible to other programs.
  */
 import type { DatabaseConfig } from "../engines/postgres/config.ts";
+import type { DevelopmentWarning } from "../engines/postgres/warnings/warning.ts";
 import type { SystemDescription } from "./describe.ts";
 
 /** How the parts of a system are bound, as plain data. */
@@ -13,6 +14,8 @@ export interface WorldConfig {
   readonly databases: Readonly<Record<string, DatabaseConfig>>;
   /** Connections of one pool. */
   readonly poolSize: number;
+  /** Warn of what will not bear more rows or users. For development: it costs a little. */
+  readonly warnings?: boolean;
 }
 
 /** Where one ready instance of a service listens. */
@@ -63,7 +66,9 @@ export type ToChild =
   | StartMessage
   /** Finish what is under way, take nothing new, end within `graceMs`. */
   | { readonly kind: "drain"; readonly graceMs: number }
-  | { readonly kind: "endpoints"; readonly version: number; readonly endpoints: Endpoints };
+  | { readonly kind: "endpoints"; readonly version: number; readonly endpoints: Endpoints }
+  /** A migration has run: tell again what is still to be warned of. */
+  | { readonly kind: "warn-again" };
 
 export type FromChild =
   | { readonly kind: "ready"; readonly port?: number }
@@ -73,6 +78,8 @@ export type FromChild =
   | { readonly kind: "loaded"; readonly files: readonly string[] }
   /** It drains though nobody here told it to: somebody sent it SIGTERM. */
   | { readonly kind: "leaving" }
+  /** Something that works now and will not bear more rows or users. Each process tells it once. */
+  | { readonly kind: "warning"; readonly warning: DevelopmentWarning }
   /** Why the process is about to end. */
   | { readonly kind: "failed"; readonly message: string }
   /** The gateway sends no new request to an endpoint that this version does not have. */

@@ -10,6 +10,8 @@ import { postgresInvalidationBus } from "../engines/postgres/bus.ts";
 import { postgresDatabase } from "../engines/postgres/database.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import { postgresTopic } from "../engines/postgres/topic.ts";
+import { developmentWatch } from "../engines/postgres/warnings/development-watch.ts";
+import type { DevelopmentWarning } from "../engines/postgres/warnings/warning.ts";
 import { type System, World } from "../parts/index.ts";
 import type { WorldConfig } from "./messages.ts";
 import { watchInDoubt } from "./recovery-watch.ts";
@@ -18,6 +20,8 @@ import { keepUp, referenceMs } from "./upkeep.ts";
 
 export interface OpenWorld {
   readonly world: World;
+  /** Has what is still to be warned of told again. */
+  warnAgain(): void;
   /** Ends waiting, listening and pooled connections. May be called twice. */
   close(): Promise<void>;
 }
@@ -26,6 +30,8 @@ export interface WorldEnvironment {
   readonly clock: Clock;
   /** Shown by Postgres as the name of the connections, such as `shortener api-1`. */
   readonly applicationName: string;
+  /** Told what development is to be warned of, where the world's configuration asks for it. */
+  readonly warn?: (warning: DevelopmentWarning) => void;
 }
 
 /** Connects lazily: a world opens while its databases are away, and its calls say so. */
@@ -34,12 +40,16 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
   const world = new World(config.name, clock);
   const closers: (() => Promise<void> | void)[] = [];
 
+  const watch = config.warnings && env.warn ? developmentWatch(clock, env.warn) : undefined;
+  if (watch) closers.push(() => watch.close());
+
   const nodesOf = new Map<string, DatabaseNodes>();
   for (const database of system.databases) {
     const nodes = openDatabaseNodes(configured(config, database.name), {
       clock,
       applicationName: env.applicationName,
       poolSize: config.poolSize,
+      ...(watch ? { watch } : {}),
     });
     nodesOf.set(database.name, nodes);
     const port = postgresDatabase(database, nodes, clock);
@@ -91,6 +101,7 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
   let closing: Promise<void> | undefined;
   return {
     world,
+    warnAgain: () => watch?.forget(),
     close() {
       closing ??= closeAll(closers);
       return closing;

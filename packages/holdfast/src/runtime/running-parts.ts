@@ -14,6 +14,7 @@ import type { Endpoint, Endpoints, FromChild, WorldConfig } from "./messages.ts"
 import type { Project } from "./project.ts";
 import type { Reporter } from "./reporter.ts";
 import type { PartInstanceStatus } from "./status.ts";
+import { type WarningBoard, warningText } from "./warning-board.ts";
 
 export interface RunningPartsOptions {
   readonly project: Project;
@@ -29,6 +30,8 @@ export interface RunningPartsOptions {
   readonly socketFd: number | undefined;
   /** Told the ids of all child processes whenever they change. */
   readonly recordChildren: (pids: readonly number[]) => void;
+  /** Where processes put what they warn of. */
+  readonly warnings: WarningBoard;
 }
 
 type Kind = PartInstanceStatus["kind"];
@@ -57,6 +60,8 @@ export interface RunningParts {
   /** Starts the process that sends gentle traffic through the gateway. */
   startTraffic(url: string): Promise<void>;
   status(): PartInstanceStatus[];
+  /** Has every process tell again what is still to be warned of. */
+  warnAgain(): void;
   /** Drains the gateway, then the services, each for what is left of the time; the workers meanwhile. */
   stop(drainMs: () => number): Promise<void>;
 }
@@ -81,6 +86,7 @@ export function startInstances(options: RunningPartsOptions): RunningParts {
   const launch = (place: MutablePlace, start: PlaceStart): Child => {
     const { name } = place.instance;
     let leaveBoard = () => {};
+    options.warnings.forget(name);
     const child = startChild({
       ...start,
       title: `holdfast ${name}`,
@@ -95,6 +101,8 @@ export function startInstances(options: RunningPartsOptions): RunningParts {
         if (message.kind === "loaded") for (const file of message.files) place.files.add(file);
         else if (message.kind === "endpoints-taken") board.taken(child, message.version);
         else if (message.kind === "leaving") place.instance.left(child);
+        else if (message.kind === "warning" && options.warnings.add(name, message.warning))
+          reporter.notice("warn", warningText(message.warning));
       },
     });
     if (place.kind === "gateway") leaveBoard = board.add(child);
@@ -181,6 +189,10 @@ export function startInstances(options: RunningPartsOptions): RunningParts {
       const entry = entryFile("traffic");
       const start: PlaceStart = { entry, start: { kind: "start-traffic", systemFile, url } };
       await beginAll([addPlace("traffic", "traffic", "traffic", () => start)]);
+    },
+    warnAgain() {
+      for (const { instance } of places) options.warnings.forget(instance.name);
+      for (const child of children) child.send({ kind: "warn-again" });
     },
     status: () => places.map(({ kind, part, instance }) => ({ kind, part, ...instance.status() })),
     async stop(drainMs) {

@@ -1,6 +1,7 @@
 /** What a supervisor tells of its system: the data behind `holdfast status`. */
 import type { Failover } from "../engines/postgres/embedded/index.ts";
 import type { InstanceStatus } from "./instance.ts";
+import type { WarningStatus } from "./warning-board.ts";
 
 export type SystemState = "starting" | "running" | "stopping";
 
@@ -117,4 +118,6 @@ export interface SystemStatus {
   readonly inDoubt: readonly InDoubtStatus[];
   /** Of databases with more than one node, or with moves that are not over. */
   readonly shards: readonly ShardsStatus[];
+  /** What works now and will not bear more rows or users, where the system is being developed. */
+  readonly warnings: readonly WarningStatus[];
 }

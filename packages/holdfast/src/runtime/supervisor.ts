@@ -34,6 +34,7 @@ import { makeStateFolders } from "./state-folder.ts";
 import type { ArchiveStatus, SystemState, SystemStatus } from "./status.ts";
 import { alreadyRunning, claimProject, runningSupervisor } from "./supervisor-file.ts";
 import { teardown } from "./teardown.ts";
+import { warningBoard } from "./warning-board.ts";
 import { worldConfig } from "./world-config.ts";
 
 export interface SupervisorOptions {
@@ -41,7 +42,7 @@ export interface SupervisorOptions {
   readonly systemFile: string;
   /** Overrides the port that the gateway declares. */
   readonly port?: number;
-  /** Restart instances whose source changes. */
+  /** Restart instances whose source changes, and warn of what will not bear more rows or users. */
   readonly watch: boolean;
   /** Send gentle traffic, as the system's load.ts describes it, once the system is up. */
   readonly traffic: boolean;
@@ -99,6 +100,8 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let shards: () => Promise<SystemStatus["shards"]> = async () => [];
   let databases: RunningDatabases = [];
 
+  const warnings = warningBoard();
+
   const progress = (text: string) => {
     if (state === "starting") step = text;
     reporter.step(text);
@@ -122,6 +125,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     archives: await archives(),
     inDoubt: inDoubt(),
     shards: await shards(),
+    warnings: warnings.list(),
   });
 
   const start = async () => {
@@ -200,7 +204,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       undo.push(stopNodes);
       undo.atOnce.addEventListener("abort", () => void stopNodes(), { once: true });
     }
-    const world = worldConfig(description, postgres);
+    const world = worldConfig(description, postgres, options.watch);
     if (postgres) {
       enter("Preparing the databases");
       await migrateSystem(description, world, { clock, progress });
@@ -226,6 +230,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       sessionSecret: sessionSecret(project, clock.random),
       socketFd: socket?.fd,
       recordChildren: (pids) => claim.update(pids),
+      warnings,
     });
     instances = () => parts.status();
     undo.push((drainMs) => {
@@ -247,7 +252,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
         project,
         description,
         places: () => parts.places,
-        migrate: (described) => migrateSystem(described, world, { clock, progress: () => {} }),
+        migrate: async (described) => {
+          await migrateSystem(described, world, { clock, progress: () => {} });
+          parts.warnAgain();
+        },
         clock,
         reporter,
         drainMs: drainMsMax,

@@ -4,10 +4,14 @@ import type { SystemDescription } from "./describe.ts";
 import type { WorldConfig } from "./messages.ts";
 import { maxConnections, type PostgresNodes } from "./postgres-nodes.ts";
 
-/** @throws {HoldfastError} HOLDFAST_CONNECTION_BUDGET when the processes' pools cannot fit into the servers */
+/**
+ * @param warnings whether processes warn of what will not bear more rows or users
+ * @throws {HoldfastError} HOLDFAST_CONNECTION_BUDGET when the processes' pools cannot fit into the servers
+ */
 export function worldConfig(
   description: SystemDescription,
   postgres: PostgresNodes | undefined,
+  warnings: boolean,
 ): WorldConfig {
   const { databases, services, workers, topics, caches } = description;
   const instances = [...services, ...workers].reduce((sum, part) => sum + part.instances, 0);
@@ -16,12 +20,13 @@ export function worldConfig(
     // A rolling restart runs one process more than declared.
     processes: instances + 1,
     databases: databases.length,
-    // One for the topics' wake-ups; the caches' bus has one for each database.
-    listeners: (topics.length > 0 ? 1 : 0) + (caches.length > 0 ? databases.length : 0),
+    // One for the topics' wake-ups, one that explains statements; the caches' bus has one for each database.
+    listeners: (topics.length > 0 ? 1 : 0) + (warnings ? 1 : 0) + (caches.length > 0 ? databases.length : 0),
   });
   return {
     name: description.name,
     poolSize,
+    warnings,
     databases: postgres
       ? Object.fromEntries(databases.map((database) => [database.name, postgres.config(database)]))
       : {},

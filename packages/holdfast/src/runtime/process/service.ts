@@ -7,12 +7,20 @@ import { loadService, loadSystem } from "../load-system.ts";
 import { openWorld } from "../open-world.ts";
 import { runChild } from "./channel.ts";
 
-runChild("start-part", async (start, { logger }) => {
+runChild("start-part", async (start, channel) => {
+  const { logger } = channel;
   const system = await loadSystem(start.systemFile);
   const service = system.services.find(({ name }) => name === start.part);
   if (!service) throw new Error(`${start.systemFile} has no service "${start.part}" any more.`);
   const clock = systemClock;
-  const open = openWorld(system, start.world, { clock, applicationName: `${system.name} ${start.instance}` });
+  const open = openWorld(system, start.world, {
+    clock,
+    applicationName: `${system.name} ${start.instance}`,
+    warn: (warning) => channel.send({ kind: "warning", warning }),
+  });
+  channel.onMessage((message) => {
+    if (message.kind === "warn-again") open.warnAgain();
+  });
   installWorld(open.world);
   logOperations(open.world.seam, logger);
   const handler = await loadService(service);

@@ -10,12 +10,20 @@ import { runChild } from "./channel.ts";
 /** How long a batch under way may take when the process is to end; the supervisor's own bound is longer. */
 const workerDrainMs = 8_000;
 
-runChild("start-part", async (start, { logger }) => {
+runChild("start-part", async (start, channel) => {
+  const { logger } = channel;
   const system = await loadSystem(start.systemFile);
   const worker = system.workers.find(({ name }) => name === start.part);
   if (!worker) throw new Error(`${start.systemFile} has no worker "${start.part}" any more.`);
   const clock = systemClock;
-  const open = openWorld(system, start.world, { clock, applicationName: `${system.name} ${start.instance}` });
+  const open = openWorld(system, start.world, {
+    clock,
+    applicationName: `${system.name} ${start.instance}`,
+    warn: (warning) => channel.send({ kind: "warning", warning }),
+  });
+  channel.onMessage((message) => {
+    if (message.kind === "warn-again") open.warnAgain();
+  });
   installWorld(open.world);
   logOperations(open.world.seam, logger);
   const handler = await loadWorker(worker);

@@ -51,8 +51,9 @@ export interface DevelopmentWatch extends StatementWatch {
   close(): Promise<void>;
 }
 
-/** A loop goes on behind the tenth query: so long it is counted before it is told. */
+/** A loop goes on behind the tenth query: it has ended when so long nothing came, or it is told anyway. */
 const repeatSettleMs = 200;
+const repeatWaits = 10;
 const keyCharsMax = 40;
 const statementCharsMax = 300;
 /** Texts and warnings that are remembered; when there are more, some are told twice. */
@@ -103,7 +104,13 @@ export function developmentWatch(
     const repeat = repeats.add(`${database} ${shape}`, shard, options.repeatsMin);
     if (!repeat) return;
     const place = codePlace();
-    clock.timer(repeatSettleMs, () => warn(repeatWarning(database, shape, repeat, place)));
+    // Told when the loop has ended, so that the count is all of it; or has gone on for long enough.
+    const settle = (seenBefore: number, waits: number) =>
+      clock.timer(repeatSettleMs, () => {
+        if (repeat.count > seenBefore && waits > 1) settle(repeat.count, waits - 1);
+        else warn(repeatWarning(database, shape, repeat, place));
+      });
+    settle(repeat.count, repeatWaits);
   };
   const explainOnce = ({ database, endpoint, schema, text }: SeenStatement, shape: string) => {
     const name = `${database} ${shape}`;

@@ -15,10 +15,21 @@ const name = "holdfast_explained";
 /** A migration that holds a table, or a plan that takes long, is not worth waiting for. */
 const limits = "set local lock_timeout to 500; set local statement_timeout to 5000";
 
+/**
+ * Of small tables the planner rightly reads all, whatever indexes there are. Discouraged from that, and from the joins
+ * that read a whole side, it uses every index that serves.
+ */
+const settings = ["plan_cache_mode to force_generic_plan"]
+  .concat(["seqscan", "hashjoin", "mergejoin", "material"].map((way) => `enable_${way} to off`))
+  .map((setting) => `set local ${setting}`)
+  .join("; ");
+
 const factsSql = `select c.relname as name, quote_ident(c.relname) as quoted,
   array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
   coalesce(obj_description(c.oid, 'pg_class') like '%holdfast: small%', false) as small,
-  array(select i.indexrelid::regclass::text from pg_index i where i.indrelid = c.oid and i.indpred is not null) as partial
+  array(select i.indexrelid::regclass::text from pg_index i where i.indrelid = c.oid and i.indpred is not null) as partial,
+  array(select pg_get_indexdef(i.indexrelid, 1, true) from pg_index i join pg_class x on x.oid = i.indexrelid
+    join pg_am m on m.oid = x.relam where i.indrelid = c.oid and i.indpred is null and i.indisvalid and m.amname = 'btree') as indexed
   from pg_class c where c.oid = any (array(select to_regclass(quote_ident(t)) from unnest($1::text[]) t)::oid[])`;
 
 /**
@@ -30,9 +41,7 @@ export async function explain(session: PgSession, schema: string, text: string):
   await session.send({ text: "begin read only" });
   try {
     session.push({ text: limits });
-    session.push({
-      text: "set local plan_cache_mode to force_generic_plan; set local enable_seqscan to off",
-    });
+    session.push({ text: settings });
     // With values (none): the extended protocol takes one statement and no more.
     await session.send({ text: `prepare ${name} as ${text}`, values: [] });
     const { rows: types } = await session.send<{ count: number }>({
@@ -59,11 +68,12 @@ async function tableFacts(session: PgSession, scans: readonly Scan[]): Promise<M
     columns: string[];
     small: boolean;
     partial: string[];
+    indexed: string[];
   }>({ text: factsSql, values: [[...new Set(scans.map(({ table }) => table))]] });
   return new Map(
-    rows.map(({ name: table, quoted, columns, small, partial }) => [
+    rows.map(({ name: table, quoted, columns, small, partial, indexed }) => [
       table,
-      { quoted, columns, small, partialIndexes: partial.map((one) => one.replace(/^.*\./, "")) },
+      { quoted, columns, small, indexed, partialIndexes: partial.map((one) => one.replace(/^.*\./, "")) },
     ]),
   );
 }

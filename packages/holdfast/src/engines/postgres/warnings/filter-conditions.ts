@@ -25,13 +25,28 @@ const operators: Readonly<Record<string, Condition["kind"]>> = {
   "@>": "contains",
 };
 
-/** @param columns all columns of the table that is filtered */
-export function filterConditions(filter: string, columns: readonly string[]): FilterConditions {
-  const text = unwrapped(filter);
+/**
+ * @param columns all columns of the table that is filtered
+ * @param alias what the statement calls it: columns of others, which are values here, have another in front
+ */
+export function filterConditions(filter: string, columns: readonly string[], alias = ""): FilterConditions {
+  const text = unwrapped(withoutOthers(filter, alias));
   const all = splitAt(text, " AND ");
   const either = all.length > 1 ? all : splitAt(text, " OR ");
   const any = all.length === 1 && either.length > 1;
   return { any, conditions: either.map((one) => condition(unwrapped(one), columns)) };
+}
+
+/** With columns of other tables turned into parameters, and its own without the table's name. */
+function withoutOthers(filter: string, alias: string): string {
+  if (alias === "") return filter;
+  return filter.replace(
+    /('(?:[^']|'')*')|("(?:[^"]|"")+"|\b[A-Za-z_]\w*)\.("(?:[^"]|"")+"|[A-Za-z_]\w*)/g,
+    (found: string, literal?: string, table?: string, column?: string) => {
+      if (literal !== undefined) return found;
+      return table?.replace(/^"(.*)"$/, "$1").replaceAll('""', '"') === alias ? (column ?? found) : "$0";
+    },
+  );
 }
 
 function condition(text: string, columns: readonly string[]): Condition {

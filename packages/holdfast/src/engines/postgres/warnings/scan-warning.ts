@@ -13,6 +13,8 @@ export interface TableFacts {
   readonly small: boolean;
   /** Its partial indexes: read from end to end they have only what is looked for. */
   readonly partialIndexes: readonly string[];
+  /** The first column or expression of each other index. */
+  readonly indexed: readonly string[];
 }
 
 const shapeCharsMax = 300;
@@ -28,7 +30,14 @@ export function scanWarning(
     return undefined;
   const statement = `Statement: ${clipped(shape, shapeCharsMax)}`;
   const small = `if ${table.quoted} stays small, say so: comment on table ${table.quoted} is 'holdfast: small'`;
-  if (scan.filter === undefined)
+  const conditions = filterConditions(scan.filter ?? "", table.columns, scan.alias);
+  // It would have been used if it could; of alternatives, only when all of them have one.
+  const isThere = ({ indexed }: { readonly indexed: string | undefined }) =>
+    indexed !== undefined && table.indexed.includes(indexed);
+  const there = conditions.conditions.filter(isThere);
+  const unfit = !conditions.any || there.length === conditions.conditions.length ? there[0] : undefined;
+  const indexes = unfit ? [] : proposeIndexes(table.quoted, conditions, table.indexed);
+  if (scan.filter === undefined || (scan.joins && unfit))
     return {
       code: "full-scan",
       database,
@@ -36,13 +45,12 @@ export function scanWarning(
       message: `${database}: a statement reads every row of ${table.quoted}, however many there are. Add a where or a limit; ${small}. ${statement}`,
       data: { table: scan.table },
     };
-  const conditions = filterConditions(scan.filter, table.columns);
   const named = new Set(conditions.conditions.flatMap((one) => one.columns));
   const columns = table.columns.filter((column) => named.has(column));
-  const indexes = proposeIndexes(table.quoted, conditions);
   const by = columns.length > 0 ? `by ${columns.join(", ")}` : "by an expression";
-  const remedy =
-    indexes.length > 0
+  const remedy = unfit
+    ? `There is an index on ${unfit.indexed}, but it does not fit: the two sides of the comparison differ in type or collation. Give both columns the same, or cast the other side`
+    : indexes.length > 0
       ? `Add to a migration: ${indexes.join("; ")}`
       : "No ordinary index serves the condition as it is written; write it as a comparison of a column, or see the kinds of indexes that Postgres has for it";
   return {

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Call, inCall } from "../../../call/index.ts";
 import { manualClock, systemClock } from "../../../clock/index.ts";
 import { type Database, database, inWorld, World } from "../../../parts/index.ts";
-import { startTestPostgres, type TestPostgres, until } from "../../../testkit/index.ts";
+import { startTestPostgres, type TestPostgres } from "../../../testkit/index.ts";
 import { postgresDatabase } from "../database.ts";
 import { migrateDatabase } from "../migrate.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../nodes.ts";
@@ -151,6 +151,12 @@ describe("pure steps", () => {
     ] as const)
       expect([filter, propose(filter)]).toEqual([filter, indexes]);
     expect(filterConditions("(name ~~ $1)", columns).conditions[0]?.columns).toEqual(["name"]);
+    expect(proposeIndexes("t", filterConditions("(x.owner = link.name)", columns, "x"))).toEqual([
+      "create index on t (owner)",
+    ]);
+    expect(proposeIndexes("t", filterConditions('("X y".owner = x.owner)', columns, "X y"))).toEqual([
+      "create index on t (owner)",
+    ]);
   });
 
   test("whatever a filter says, reading it ends, names only columns, and no literal gets into an index", () => {
@@ -182,7 +188,7 @@ describe("pure steps", () => {
   test("scans that stop early, or have a condition, are none", () => {
     const seq = { "Node Type": "Seq Scan", "Relation Name": "t" };
     const index = { "Node Type": "Index Scan", "Relation Name": "t", "Index Name": "t_pkey" };
-    const scan = { table: "t", filter: undefined, index: undefined };
+    const scan = { table: "t", alias: "t", joins: false, filter: undefined, index: undefined };
     expect(planScans(seq)).toEqual([scan]);
     expect(planScans({ "Node Type": "Limit", Plans: [seq] })).toEqual([]);
     expect(planScans({ "Node Type": "Limit", Plans: [{ "Node Type": "Sort", Plans: [seq] }] })).toEqual([
@@ -199,7 +205,7 @@ describe("pure steps", () => {
     });
     expect(planScans(bitmap({ "Index Cond": "x" }))).toEqual([]);
     expect(planScans(bitmap({}))).toEqual([{ ...scan, index: "t_pkey" }]);
-    expect(planScans({ ...index, Filter: "x" })).toEqual([{ table: "t", filter: "x", index: "t_pkey" }]);
+    expect(planScans({ ...index, Filter: "x" })).toEqual([{ ...scan, filter: "x", index: "t_pkey" }]);
     expect(planScans({ "Node Type": "Limit", Plans: [{ ...index, Filter: "x" }] })).toEqual([]);
   });
 
@@ -271,6 +277,7 @@ describe("on a real server", () => {
        create table post (id int primary key, author_id int not null, at int not null);
        create table country (code text, name text);
        comment on table country is 'Of the world. holdfast: small';
+       create table named (name text primary key);
        create view by_email as select * from author where email is not null;
        insert into author select n, 'a' || n, 'SECRET' from generate_series(1, 50) n;
        insert into post select n, n, n from generate_series(1, 50) n;`,
@@ -330,6 +337,8 @@ describe("on a real server", () => {
       "create index on author (email); create index on author ((lower(name)))",
     );
     expect(JSON.stringify(told)).not.toContain("SECRET");
+    const [half] = await seen((db) => sql`select 1 from author where id = ${1} or name = ${"x"}`.execute(db));
+    expect(half?.data.indexes).toEqual(["create index on author (name)"]);
   });
 
   test("the proposed index is believed: with it, the same statement is told no more", async () => {
@@ -360,6 +369,33 @@ describe("on a real server", () => {
         .execute();
     expect((await seen(whole)).map(({ code }) => code)).toEqual(["full-scan"]);
     expect(await seen(whole)).toEqual([]);
+  });
+
+  test("a join without an index is told with it; one with an index is not, however small the tables", async () => {
+    const joined = (on: "post.author_id" | "post.id") => (db: Kysely<Tables>) =>
+      sql`select 1 from unnest(${[1, 2]}::int[]) given(id) join post on ${sql.ref(on)} = given.id`.execute(
+        db,
+      );
+    expect((await seen(joined("post.author_id"))).map(({ data }) => data.indexes)).toEqual([
+      ["create index on post (author_id)"],
+    ]);
+    expect(await seen(joined("post.id"))).toEqual([]);
+    const both = await seen((db) =>
+      sql`select 1 from post join author on author.id = post.author_id`.execute(db),
+    );
+    expect(both.map(({ code, data }) => [code, data.table])).toEqual([["full-scan", "post"]]);
+  });
+
+  test("an index that is there and does not fit is named, instead of another like it", async () => {
+    const [unfit] = await seen((db) =>
+      sql`select (select count(*) from named n where n.name = a.name collate "C") from author a where id = 1`.execute(
+        db,
+      ),
+    );
+    expect(unfit?.message).toContain(
+      "by name, so it reads all of them. There is an index on name, but it does not fit",
+    );
+    expect(unfit?.data).toEqual({ table: "named", columns: ["name"], indexes: [] });
   });
 
   test("joins, updates and deletes are looked at, and none is run", async () => {
@@ -394,34 +430,49 @@ describe("on a real server", () => {
   });
 
   test("a loop of queries in one call is told with its count and place; without a call, or once on each shard, it is not", async () => {
-    told.length = 0;
+    const clock = manualClock();
+    const repeats: DevelopmentWarning[] = [];
+    const loops = developmentWatch(clock, (one) => one.code === "n-plus-one" && repeats.push(one));
+    const watched = openDatabaseNodes(postgres.config, {
+      clock: systemClock,
+      applicationName: "loops",
+      watch: loops,
+    });
+    const own = new World("loops", systemClock);
+    own.bind(blog, postgresDatabase(blog, watched, systemClock));
     const one = (id: number) =>
       blog
         .at(`author-${id}`)
         .read((db) => db.selectFrom("author").select("name").where("id", "=", id).executeTakeFirst());
-    await inWorld(world, async () => {
-      for (let id = 0; id < 30; id++) await one(id);
-      await inCall(new Call(systemClock), () =>
-        Promise.all(
-          blog
-            .shards()
-            .map((shard) =>
-              shard.read((db) => db.selectFrom("author").select("id").where("id", "=", 1).execute()),
-            ),
-        ),
-      );
-      await watch.idle();
-      expect(told.filter(({ code }) => code === "n-plus-one")).toEqual([]);
-      await inCall(new Call(systemClock), async () => {
-        for (let id = 0; id < 25; id++) await one(id);
+    try {
+      await inWorld(own, async () => {
+        for (let id = 0; id < 30; id++) await one(id);
+        await inCall(new Call(systemClock), () =>
+          Promise.all(
+            blog
+              .shards()
+              .map((shard) =>
+                shard.read((db) => db.selectFrom("author").select("id").where("id", "=", 1).execute()),
+              ),
+          ),
+        );
+        await clock.advance(1_000);
+        expect(repeats).toEqual([]);
+        await inCall(new Call(systemClock), async () => {
+          for (let id = 0; id < 25; id++) await one(id);
+          await clock.advance(200);
+          for (let id = 0; id < 5; id++) await one(id);
+        });
+        expect(repeats).toEqual([]);
+        await clock.advance(400);
       });
-    });
-    const repeats = () => told.filter(({ code }) => code === "n-plus-one");
-    await until(() => repeats().length > 0, { what: "the warning" });
-    expect(repeats()).toHaveLength(1);
-    expect(repeats()[0]).toMatchObject({ code: "n-plus-one", database: "blog", data: { count: 25 } });
-    expect(repeats()[0]?.message).toMatch(
-      /one call ran the same statement 25 times on 4 shards at .*warnings\.test\.ts:\d+\. Ask once/,
-    );
+      expect(repeats.map(({ data }) => data.count)).toEqual([30]);
+      expect(repeats[0]?.message).toMatch(
+        /^blog: one call ran the same statement 30 times on 4 shards at .*warnings\.test\.ts:\d+\. Ask once/,
+      );
+    } finally {
+      await loops.close();
+      await watched.close();
+    }
   });
 });
