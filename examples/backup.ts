@@ -16,7 +16,6 @@ await using postgres = await startTestPostgres({ shards: 2, nodes: 2 });
 const databases = { bank: postgres.config };
 const folder = await mkdtemp(join(tmpdir(), "holdfast-backups-"));
 const clock = systemClock;
-const signal = AbortSignal.timeout(40_000);
 
 async function ask(node: number, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ ...postgres.config.nodes[node]?.primary });
@@ -48,7 +47,6 @@ const { manifest, dir } = await takeBackup({
   pauseWrites: true,
   sync: false, // an example need not outlive a power cut
   clock,
-  signal,
 });
 console.log(`backed up ${manifest.nodes.length} nodes; the cut is exact: ${manifest.cut.exact}`);
 
@@ -66,7 +64,6 @@ const restored = await restoreNodes({
   dir: dirname(first?.dir ?? ""),
   sync: false,
   clock,
-  signal,
 });
 for (const { node, timeline, stoppedAt } of restored.nodes) {
   console.log(`${node}: stopped at ${stoppedAt}, goes on as timeline ${timeline}`);
