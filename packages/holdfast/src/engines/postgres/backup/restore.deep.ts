@@ -97,6 +97,11 @@ test("a gap in the archive is named with the latest time before it, which can be
     await sleep(5);
     await world.ask(0, "select pg_switch_wal()");
   }
+  // An archiver that was told to archive elsewhere starts anew, which takes some seconds.
+  await until(async () => (await world.nodes[0]?.archiveState())?.waiting === 0, {
+    timeoutMs: 60_000,
+    what: "the archive",
+  });
   await world.stop();
   // Only the archive is left, and of it one segment is missing.
   const servers = join(world.dir, "node-1", "servers");
@@ -148,7 +153,7 @@ test("an archive that has moved, and one that was switched off, still serve the 
     return atMs;
   };
   const first = await archived(5_501);
-  await node?.setArchive(join(world.parent, "moved"));
+  await node?.setArchive(`${world.dir} moved`);
   const second = await archived(5_502);
   await node?.setArchive(null);
   await world.stop();
