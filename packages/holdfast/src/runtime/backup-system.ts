@@ -12,7 +12,7 @@ import {
   takeBackup,
 } from "../engines/postgres/backup/take-backup.ts";
 import type { DatabaseConfig } from "../engines/postgres/config.ts";
-import { readNodeRecord } from "../engines/postgres/embedded/node-record.ts";
+import { archivesOf, readNodeRecord } from "../engines/postgres/embedded/node-record.ts";
 import { askControl } from "./control.ts";
 import { type Project, systemPaths } from "./project.ts";
 import type { RunningDatabases } from "./running-databases.ts";
@@ -96,7 +96,7 @@ export async function cutSystem(
     );
   }
   const databases = await databasesOf(record);
-  const archives = await archivesOf(dir, nodeNames(databases));
+  const archives = await archiveDirs(dir, nodeNames(databases));
   if (!archives.every((archive) => archive)) {
     throw new HoldfastError(
       "HOLDFAST_USAGE",
@@ -137,9 +137,7 @@ async function beginArchive(
   record: SupervisorRecord,
   names: readonly string[],
 ): Promise<SystemBackup["archive"]> {
-  const known = await Promise.all(
-    names.map(async (name) => (await readNodeRecord(join(dir, name)))?.archiveDir),
-  );
+  const known = await archiveDirs(dir, names);
   if (known.some((archive) => archive === undefined)) {
     await archiveSystem(record, "on");
     return "begun";
@@ -148,7 +146,7 @@ async function beginArchive(
 }
 
 /** Where each node archives its log; null when that was switched off, undefined when nobody has decided. */
-function archivesOf(dir: string, names: readonly string[]): Promise<(string | null | undefined)[]> {
+function archiveDirs(dir: string, names: readonly string[]): Promise<(string | null | undefined)[]> {
   return Promise.all(names.map(async (name) => (await readNodeRecord(join(dir, name)))?.archiveDir));
 }
 
@@ -176,10 +174,12 @@ async function retain(dir: string, system: string, parent: string, keep: number)
   // A backup on a disk that is not there may need all of the archive.
   if (after.away.length === 0 && after.damaged.length === 0) {
     for (const { name, segmentBytes } of after.whole.at(-1)?.manifest.nodes ?? []) {
-      const archiveDir = (await readNodeRecord(join(dir, name)))?.archiveDir;
+      const record = await readNodeRecord(join(dir, name));
       const first = firstNeeded(name, after.whole);
-      if (archiveDir && first !== undefined)
-        prunedBytes += await pruneArchive(archiveDir, first, segmentBytes);
+      if (!record || first === undefined) continue;
+      for (const archive of archivesOf(record)) {
+        prunedBytes += await pruneArchive(archive, first, segmentBytes);
+      }
     }
   }
   return { removed: removed.map(({ manifest }) => manifest.name), prunedBytes };

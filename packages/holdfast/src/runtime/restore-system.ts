@@ -48,7 +48,7 @@ export async function restoreSystem(options: RestoreSystemOptions): Promise<Rest
   const { system } = backup.manifest;
   refuseOtherSystem(options, system);
   // Nobody starts the system while it is restored.
-  const claim = await claimProject(project, system, join(project.stateDir, "restoring"));
+  const claim = await claimProject(project, system, "");
   try {
     if (claim.stale) {
       await stopLeftChildren(claim.stale, clock);

@@ -15,7 +15,7 @@ import { makeStateFolders } from "./state-folder.ts";
 export interface SupervisorRecord {
   readonly supervisor: ProcessIdentity;
   readonly system: string;
-  /** Unix socket on which the supervisor answers. */
+  /** Unix socket on which the supervisor answers; empty while the process restores the system instead of running it. */
   readonly socket: string;
   /** Every child process it has started and not seen ending, the embedded servers apart. */
   readonly children: readonly ProcessIdentity[];
@@ -207,7 +207,9 @@ function claimLost(file: string, holder: ProcessIdentity | undefined): HoldfastE
 export function alreadyRunning(found: SupervisorRecord): HoldfastError {
   return new HoldfastError(
     "HOLDFAST_ALREADY_RUNNING",
-    `Process ${found.supervisor.pid} runs the system "${found.system}" in this project already. Stop it with \`holdfast down\` first.`,
+    found.socket === ""
+      ? `Process ${found.supervisor.pid} restores the system "${found.system}" of this project. Wait until it is done.`
+      : `Process ${found.supervisor.pid} runs the system "${found.system}" in this project already. Stop it with \`holdfast down\` first.`,
     { data: { pid: found.supervisor.pid, system: found.system } },
   );
 }

@@ -11,7 +11,7 @@ import type { Clock } from "../../../clock/index.ts";
 import { type PostgresBinaries, resolveBinaries } from "../embedded/binaries.ts";
 import { freePort } from "../embedded/free-port.ts";
 import { makeNodeRecord } from "../embedded/node.ts";
-import { type NodeRecord, readNodeRecord } from "../embedded/node-record.ts";
+import { archivesOf, type NodeRecord, readNodeRecord } from "../embedded/node-record.ts";
 import { serverUser } from "../embedded/os-user.ts";
 import { defaultSharedDir } from "../embedded/reachable.ts";
 import type { NodeManifest } from "./manifest.ts";
@@ -42,7 +42,7 @@ export interface RestoreNodesOptions {
   /** Restore over data of another cluster as well. Default false. */
   readonly foreign?: boolean;
   readonly clock: Clock;
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal;
   /** Write the copies to disk before they count. Default true. */
   readonly sync?: boolean;
   readonly binaries?: PostgresBinaries;
@@ -107,7 +107,8 @@ export async function restoreNodes(options: RestoreNodesOptions): Promise<Restor
   refuse(backupDir, problems, plans);
 
   const failed = new AbortController();
-  const signal = AbortSignal.any([options.signal, failed.signal]);
+  const given = options.signal ?? new AbortController().signal;
+  const signal = AbortSignal.any([given, failed.signal]);
   const bytesTotal = backupBytes(manifest);
   let bytes = 0;
   let step: RestoreProgress["step"] = "copying";
@@ -203,7 +204,7 @@ export async function restoreNodes(options: RestoreNodesOptions): Promise<Restor
         if (step !== "swapping") await removePrepared(dataDir, clock);
       }),
     );
-    if (!options.signal.aborted) throw error;
+    if (!given.aborted) throw error;
     throw new HoldfastError("HOLDFAST_ABORTED", "The restore was given up. The present data is as it was.", {
       outcome: "not-applied",
       cause: error,
@@ -213,7 +214,9 @@ export async function restoreNodes(options: RestoreNodesOptions): Promise<Restor
 
 async function planOf({ backupDir, target, dir, archives }: RestoreNodesOptions, node: NodeManifest) {
   const record = await readNodeRecord(join(dir, node.name));
-  const archiveDir = record?.archiveDir ?? (archives === undefined ? undefined : join(archives, node.name));
+  const brought = archives === undefined ? [] : [join(archives, node.name)];
+  const archiveDirs = [...new Set([...(record ? archivesOf(record) : []), ...brought])];
+  const branches = await Promise.all(archiveDirs.map(readBranches));
   const own = record
     ? [join(record.serversDir, "primary"), ...(await setAsideBefore(record.serversDir))]
     : [];
@@ -221,9 +224,9 @@ async function planOf({ backupDir, target, dir, archives }: RestoreNodesOptions,
     node,
     backupDir,
     target,
-    archiveDir: archiveDir ?? undefined,
+    archiveDirs,
     walDirs: own.map((data) => join(data, "pg_wal")),
-    restores: [...(record?.restores ?? []), ...(archiveDir ? await readBranches(archiveDir) : [])],
+    restores: [...(record?.restores ?? []), ...branches.flat()],
   });
 }
 

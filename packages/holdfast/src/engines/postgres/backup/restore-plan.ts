@@ -15,7 +15,8 @@ export interface PlanOptions {
   readonly node: NodeManifest;
   readonly backupDir: string;
   readonly target: RestoreTarget;
-  readonly archiveDir: string | undefined;
+  /** Archives of the node, the present one first. */
+  readonly archiveDirs: readonly string[];
   /** Log directories of the node's own data, the present one first: they have what was not archived yet. */
   readonly walDirs: readonly string[];
   readonly restores: readonly RestoreBranch[];
@@ -39,17 +40,16 @@ export interface PlanProblem {
 }
 
 export async function planNode(options: PlanOptions): Promise<NodePlan | PlanProblem> {
-  const { node, backupDir, target, archiveDir, walDirs, restores } = options;
+  const { node, backupDir, target, archiveDirs, walDirs, restores } = options;
   const refuse = (message: string): PlanProblem => ({ code: "HOLDFAST_RESTORE_REFUSED", message });
   if (target.kind === "time" && target.atMs < node.stopAtMs) {
     return refuse(
       `${node.name} can be restored to ${isoTime(node.stopAtMs)} at the earliest from this backup, when its copy was complete; ${isoTime(target.atMs)} needs an older one`,
     );
   }
-  const dirs = [join(backupDir, node.name, "wal"), ...(archiveDir ? [archiveDir] : []), ...walDirs];
+  const dirs = [join(backupDir, node.name, "wal"), ...archiveDirs, ...walDirs];
   const read = await Promise.all(dirs.map(readWalSource));
   const sources = read.filter((source) => source !== undefined);
-  const [ofBackup] = read;
   const histories = new Map(sources.flatMap((source) => [...source.histories]));
   const own = { timeline: node.timeline, lsn: parseLsn(node.stopLsn) };
   const point = target.kind === "cut" ? target.cut.nodes.find((one) => one.node === node.name) : undefined;
@@ -82,16 +82,16 @@ export async function planNode(options: PlanOptions): Promise<NodePlan | PlanPro
   if (gap && gapMessage && !(await isAfterTarget(gap, sources, target)))
     return { code: "HOLDFAST_WAL_MISSING", message: `${node.name}: ${gapMessage}` };
   // What a log directory holds beyond its end are files to be written over: only an archive is read to its end.
-  const finished = new Set(sources.slice(0, archiveDir ? 2 : 1).flatMap(({ names }) => [...names]));
+  const finishedDirs = new Set(dirs.slice(0, 1 + archiveDirs.length));
+  const archives = sources.filter(({ dir }) => finishedDirs.has(dir));
+  const finished = new Set(archives.flatMap(({ names }) => [...names]));
   const whole = stretchFrom(first, timeline, forks, segmentBytes, finished).last ?? first;
-  const archive = sources.find(({ dir }) => dir === archiveDir) ?? ofBackup;
   const hasOwnLog = sources.some(({ dir }) => dir === walDirs[0]);
-  const reachesMs =
-    hasOwnLog || !archive
-      ? undefined
-      : await newestAtMs(archive, [requiredName(whole, timeline, forks, segmentBytes)]);
+  const end = requiredName(whole, timeline, forks, segmentBytes);
+  const reachesMs = hasOwnLog
+    ? undefined
+    : latestOf(await Promise.all(archives.map((one) => newestAtMs(one, [end]))));
   if (target.kind === "time" && reachesMs !== undefined && target.atMs > reachesMs) {
-    const end = requiredName(whole, timeline, forks, segmentBytes);
     return {
       code: "HOLDFAST_WAL_MISSING",
       message: `${node.name}: the log from ${requiredName(whole + 1n, timeline, forks, segmentBytes)} on is missing. What is there ends with ${end} and reaches to about ${isoTime(reachesMs)}; leave \`--at\` out to restore all of it`,
@@ -104,6 +104,11 @@ export async function planNode(options: PlanOptions): Promise<NodePlan | PlanPro
     lastSegment: needed ?? (target.kind === "time" ? first : whole),
     gap: gapMessage,
   };
+}
+
+function latestOf(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
 }
 
 interface Gap {

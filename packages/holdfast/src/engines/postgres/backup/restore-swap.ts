@@ -7,7 +7,7 @@
 import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, exists, syncDirOf } from "../embedded/files.ts";
-import { type RestoreRecord, readNodeRecord, writeNodeRecord } from "../embedded/node-record.ts";
+import { archivesOf, type RestoreRecord, readNodeRecord, writeNodeRecord } from "../embedded/node-record.ts";
 import { readBranches, writeBranches } from "./wal-source.ts";
 
 export interface SwapNode {
@@ -102,11 +102,11 @@ async function swapNode(dir: string, node: SwapNode): Promise<void> {
       restores: [...restores, full],
     });
   }
-  if (record.archiveDir && (await exists(record.archiveDir))) {
-    const branches = await readBranches(record.archiveDir);
-    const branch = { timeline: restore.timeline, atMs: restore.atMs };
+  const branch = { timeline: restore.timeline, atMs: restore.atMs };
+  for (const archive of archivesOf(record)) {
+    const branches = (await exists(archive)) ? await readBranches(archive) : [branch];
     if (!branches.some(({ timeline }) => timeline === branch.timeline)) {
-      await writeBranches(record.archiveDir, [...branches, branch]);
+      await writeBranches(archive, [...branches, branch]);
     }
   }
 }

@@ -97,6 +97,11 @@ test("a gap in the archive is named with the latest time before it, which can be
     await sleep(5);
     await world.ask(0, "select pg_switch_wal()");
   }
+  // An archiver that was told to archive elsewhere starts anew, which takes some seconds.
+  await until(async () => (await world.nodes[0]?.archiveState())?.waiting === 0, {
+    timeoutMs: 60_000,
+    what: "the archive",
+  });
   await world.stop();
   // Only the archive is left, and of it one segment is missing.
   const servers = join(world.dir, "node-1", "servers");
@@ -131,6 +136,39 @@ test("a gap in the archive is named with the latest time before it, which can be
   await rename(join(archive, `${missing}.away`), join(archive, missing));
   await world.start();
   expect(await items.max(0)).toBe(5_001);
+});
+
+test("an archive that has moved, and one that was switched off, still serve the times of then", async () => {
+  const base = await world.backup();
+  const [node] = world.nodes;
+  const archived = async (id: number) => {
+    await items.insert(0, id);
+    const atMs = Date.now();
+    await sleep(5);
+    await world.ask(0, "select pg_switch_wal()");
+    await until(async () => (await node?.archiveState())?.waiting === 0, {
+      timeoutMs: 60_000,
+      what: "the archive",
+    });
+    return atMs;
+  };
+  const first = await archived(5_501);
+  await node?.setArchive(`${world.dir} moved`);
+  const second = await archived(5_502);
+  await node?.setArchive(null);
+  await world.stop();
+  await rm(join(world.dir, "node-1", "servers", "primary"), { recursive: true });
+  const maxAt = async (atMs: number) => {
+    await world.restore(base.dir, { target: { kind: "time", atMs } });
+    await world.start();
+    const max = await items.max(0);
+    await world.stop();
+    return max;
+  };
+  expect(await maxAt(second)).toBe(5_502);
+  expect(await maxAt(first)).toBe(5_501);
+  await world.start();
+  await world.nodes[0]?.setArchive("default");
 });
 
 test("an archive that cannot be written to is seen to fail, loses nothing, and catches up", async () => {

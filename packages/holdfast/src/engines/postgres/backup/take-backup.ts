@@ -35,7 +35,7 @@ export interface TakeBackupOptions {
   /** Hold writes while the cut is made, so that it is exact. Default false. */
   readonly pauseWrites?: boolean;
   readonly clock: Clock;
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal;
   /** Write each file to disk before it counts. Default true. */
   readonly sync?: boolean;
   readonly onProgress?: (progress: BackupProgress) => void;
@@ -64,7 +64,8 @@ export async function takeBackup(options: TakeBackupOptions): Promise<TakenBacku
   const folder = await beginFolder(parent, startedAtMs, await identifySelf());
   // One node that fails ends the copies of the others.
   const failed = new AbortController();
-  const signal = AbortSignal.any([options.signal, failed.signal]);
+  const given = options.signal ?? new AbortController().signal;
+  const signal = AbortSignal.any([given, failed.signal]);
   let step: BackupProgress["step"] = "copying";
   let bytes = 0;
   let bytesTotal = 0;
@@ -104,7 +105,8 @@ export async function takeBackup(options: TakeBackupOptions): Promise<TakenBacku
             tell();
           },
         };
-        bytesTotal += await dataBytes(client);
+        const expected = await dataBytes(client);
+        bytesTotal += expected;
         version =
           (await client.query<{ server_version: string }>("show server_version")).rows[0]?.server_version ??
           "";
@@ -137,7 +139,7 @@ export async function takeBackup(options: TakeBackupOptions): Promise<TakenBacku
     return { dir: await folder.publish(manifest), manifest, bytes: backupBytes(manifest) };
   } catch (error) {
     await folder.discard();
-    if (options.signal.aborted) {
+    if (given.aborted) {
       throw new HoldfastError("HOLDFAST_ABORTED", "The backup was given up. Nothing of it is left.", {
         outcome: "not-applied",
         cause: error,

@@ -45,7 +45,7 @@ export async function verifyDeep(backupDir: string, options: DeepVerifyOptions):
         node,
         backupDir,
         target,
-        archiveDir: undefined,
+        archiveDirs: [],
         walDirs: [],
         restores: [],
       });

@@ -62,11 +62,18 @@ export interface NodeRecord {
   readonly restores?: readonly RestoreRecord[];
   /** Where its WAL is archived; null when it was switched off, absent when nobody has decided. */
   readonly archiveDir?: string | null;
+  /** Where it was archived before: times of then are restored from there. */
+  readonly formerArchives?: readonly string[];
   /** The supervising process, while one runs. */
   readonly owner: ProcessIdentity | null;
 }
 
 const fileName = "node.json";
+
+/** Every archive of the node, the present one first. */
+export function archivesOf({ archiveDir, formerArchives = [] }: NodeRecord): string[] {
+  return [...(archiveDir ? [archiveDir] : []), ...formerArchives];
+}
 
 export async function readNodeRecord(dir: string): Promise<NodeRecord | undefined> {
   const path = join(dir, fileName);

@@ -21,7 +21,13 @@ import { eachSecond } from "./each-second.ts";
 import { exists } from "./files.ts";
 import { freePort } from "./free-port.ts";
 import { initDataDir } from "./init-data.ts";
-import { type Failover, type NodeRecord, type Promotion, writeNodeRecord } from "./node-record.ts";
+import {
+  archivesOf,
+  type Failover,
+  type NodeRecord,
+  type Promotion,
+  writeNodeRecord,
+} from "./node-record.ts";
 import { nodeSettings, portOf } from "./node-settings.ts";
 import type { OsUser } from "./os-user.ts";
 import { stopOrphans } from "./processes.ts";
@@ -466,7 +472,8 @@ export class NodeServers implements RunningNode {
       const { serversDir } = this.#record;
       const archiveDir = dir === "default" ? defaultArchiveDir(serversDir) : dir;
       if (archiveDir !== null) await makeArchiveDir(archiveDir, this.#means.user);
-      await this.#keep({ archiveDir });
+      const formerArchives = archivesOf(this.#record).filter((former) => former !== archiveDir);
+      await this.#keep({ archiveDir, formerArchives });
       for (const id of ["primary" as const, ...this.#replicas.keys()]) {
         const server = id === "primary" ? this.primary : this.#replica(id);
         await writeSettings(server.dataDir, this.#settings(id), this.#means.user);
