@@ -66,6 +66,9 @@ export function bank(options: BankOptions = {}): Workload {
   const owners = Array.from({ length: accounts }, (_, index) => ownerName(index));
   /** Which shard each is on, as found when the bank was opened: plans are made outside of the world. */
   const shardOf = new Map<string, number>();
+  /** Whatever else transfers money has stopped before the bank is read at rest. */
+  const atRest = new AbortController();
+  let others: Promise<void> | undefined;
   let planned = 0;
 
   return {
@@ -100,7 +103,11 @@ export function bank(options: BankOptions = {}): Workload {
     },
     async perform({ f, value }) {
       if (f === "audit") return audit(db, value as string);
-      if (f === "read") return readAtRest(db);
+      if (f === "read") {
+        atRest.abort();
+        await others;
+        return readAtRest(db);
+      }
       const transfer = value as Transfer;
       if (!careless) await transferTogether(db, transfer);
       else {
@@ -110,7 +117,10 @@ export function bank(options: BankOptions = {}): Workload {
       }
       return value;
     },
-    ...(background ? { background } : {}),
+    background: async (signal) => {
+      others = background?.(AbortSignal.any([signal, atRest.signal]));
+      await others;
+    },
     conclude: () => [{ f: "read", value: null }],
   };
 }

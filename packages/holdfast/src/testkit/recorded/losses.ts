@@ -1,7 +1,8 @@
 /**
  * Every loss is told: each client adds numbers to a set of its own, in one session that it keeps. An acknowledged
  * number that is not there at the end was lost by a failover; then the client was told so, by an operation that was
- * refused with HOLDFAST_WRITE_LOST. A loss that nobody was told of is what must not be.
+ * refused with HOLDFAST_WRITE_LOST. A loss that nobody was told of is what must not be. The other way round is allowed:
+ * a position may include the log of others, so that a client may be told although all of its own is there.
  */
 import { sql } from "kysely";
 import { Call, currentCall, HoldfastError, inCall, Session } from "../../call/index.ts";
@@ -125,7 +126,6 @@ function judge(operations: readonly Operation[], read: Operation, nothing: boole
     if (output === told) {
       if (there.has(input as number))
         tell("told-and-kept", `Number ${input} was refused, and is there.`, add);
-      if (nothing) tell("told-of-a-loss", `Client ${key} was told of a loss where nothing may be lost.`, add);
       continue;
     }
     if (outcome === "fail" && there.has(input as number))

@@ -4,6 +4,7 @@
  */
 import { sql } from "kysely";
 import { type Random, randomInt } from "../../clock/index.ts";
+import type { ReplicationOptions } from "../../parts/database/index.ts";
 import { database, type ReadLevel, system } from "../../parts/index.ts";
 import {
   checkersNamed,
@@ -28,6 +29,8 @@ export interface RegistersOptions {
   readonly operationsPerKey?: number;
   /** Default `strong`. Any other is not linearizable, and a harness that cannot say so proves nothing. */
   readonly level?: ReadLevel;
+  /** Default: asynchronous. */
+  readonly replication?: ReplicationOptions;
 }
 
 export function registers(options: RegistersOptions = {}): Workload {
@@ -36,8 +39,9 @@ export function registers(options: RegistersOptions = {}): Workload {
     keys = 3,
     operationsPerKey = 120,
     level = "strong",
+    replication = {},
   } = options;
-  const db = database<Tables>("registers", { shards: { count: 4 } });
+  const db = database<Tables>("registers", { shards: { count: 4 }, replication });
   const values = new UniqueValues();
   /** What was last seen in a key, by anybody: a compare-and-set that expects it may succeed. */
   const seen = new Map<unknown, number>();
