@@ -20,6 +20,7 @@ export { boundedStaleness } from "./recorded/bounded-staleness.ts";
 export { type CachedOptions, cached } from "./recorded/cached.ts";
 export { deliveredOnceInOrder } from "./recorded/delivered-once.ts";
 export { failovers } from "./recorded/failovers.ts";
+export { type LossesOptions, losses } from "./recorded/losses.ts";
 export { type PublishedOptions, published } from "./recorded/published.ts";
 export { type RegistersOptions, registers } from "./recorded/registers.ts";
 export {
