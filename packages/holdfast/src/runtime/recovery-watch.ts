@@ -9,7 +9,7 @@ import type { DatabaseNodes } from "../engines/postgres/index.ts";
 import type { AnyDatabase } from "../parts/database/index.ts";
 
 /** Pauses between two rounds, in milliseconds; drawn between half and all of it, so that processes take turns. */
-const pauseMs = { first: 1_000, idle: 10_000, inDoubt: 2_000 } as const;
+const pauseMs = { first: 1_000, idle: 5_000, inDoubt: 2_000 } as const;
 
 /** Age from which a prepared transaction is told of, in milliseconds. It holds locks all that time. */
 export const inDoubtMsMax = 60_000;

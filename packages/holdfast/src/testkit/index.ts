@@ -13,10 +13,14 @@ export {
 } from "./postgres.ts";
 export { type PostgresFaultTarget, postgresFaultTarget } from "./postgres-fault-target.ts";
 export type { PostgresMember } from "./postgres-member.ts";
+export { allOrNothing, type BankAtRest, type Leg, type Transfer } from "./recorded/all-or-nothing.ts";
 export { type AppendsOptions, appends } from "./recorded/appends.ts";
+export { type BankOptions, bank } from "./recorded/bank.ts";
 export { boundedStaleness } from "./recorded/bounded-staleness.ts";
 export { type CachedOptions, cached } from "./recorded/cached.ts";
 export { deliveredOnceInOrder } from "./recorded/delivered-once.ts";
+export { failovers } from "./recorded/failovers.ts";
+export { type LossesOptions, losses } from "./recorded/losses.ts";
 export { type PublishedOptions, published } from "./recorded/published.ts";
 export { type RegistersOptions, registers } from "./recorded/registers.ts";
 export {

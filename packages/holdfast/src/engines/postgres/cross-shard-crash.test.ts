@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../../testkit/index.ts";
 import { type Bank, openBank } from "./fixtures/cross-shard-bank.ts";
-import type { CoordinatorTask, Step } from "./fixtures/cross-shard-coordinator.ts";
+import type { CoordinatorTask } from "./fixtures/cross-shard-coordinator.ts";
+import type { Step } from "./fixtures/cross-shard-steps.ts";
 
 const coordinator = fileURLToPath(new URL("./fixtures/cross-shard-coordinator.ts", import.meta.url));
 

@@ -35,6 +35,8 @@ import { untilOver, watchSilence } from "./session-watch.ts";
 
 /** How long the coordinator's part may wait for the others to be prepared before its server gives it up. */
 const preparingMs = 15_000;
+/** How long a part without a deadline may hear nothing from its caller. Beyond the deadline it waits this little. */
+const idleMs = { unbounded: 60_000, beyond: 1_000 } as const;
 
 type Failed = {
   readonly kind: "failed";
@@ -162,7 +164,7 @@ async function decide<T>(
     if (parts.some(({ session }) => session.transactionStatus === "I")) throw endedByUserError();
     value = proof.close(coordinator.session, value);
     ours = true;
-    await prepareAll(proof.id, coordinator, others);
+    await prepareAll(request, proof.id, coordinator, others);
   } catch (error) {
     return await abandon(request, parts, error, ours ? (error as HoldfastError) : failureOf(parts));
   }
@@ -199,7 +201,9 @@ async function begin<T>(
   const remainingMs = patience.call?.remainingMs() ?? Number.POSITIVE_INFINITY;
   // No server sees a deadlock that goes through two of them: the wait for a lock is what ends it.
   const lockMs = Math.max(1, Math.floor(Math.min(options.lockMs, remainingMs)));
-  const settings = `set local lock_timeout to '${lockMs}ms'`;
+  // A caller that was cut off without a word holds locks on every node: they are let go soon after its deadline.
+  const idle = Math.ceil(Math.min(idleMs.unbounded, remainingMs + idleMs.beyond));
+  const settings = `set local lock_timeout to '${lockMs}ms'; set local idle_in_transaction_session_timeout to '${idle}ms'`;
   const [coordinator] = parts;
   const begun = parts.map(async (part) => {
     const { session, shards } = part;
@@ -222,10 +226,15 @@ async function begin<T>(
   return answers.map((answer) => (answer.status === "fulfilled" ? answer.value : undefined))[0];
 }
 
-async function prepareAll(id: string, coordinator: NodePart, others: readonly NodePart[]): Promise<void> {
-  coordinator.session.push({
-    text: `set local idle_in_transaction_session_timeout to '${preparingMs}ms'`,
-  });
+async function prepareAll<T>(
+  { patience }: TogetherRequest<T>,
+  id: string,
+  coordinator: NodePart,
+  others: readonly NodePart[],
+): Promise<void> {
+  const remainingMs = patience.call?.remainingMs() ?? Number.POSITIVE_INFINITY;
+  const waitMs = Math.ceil(Math.min(preparingMs, remainingMs + idleMs.beyond));
+  coordinator.session.push({ text: `set local idle_in_transaction_session_timeout to '${waitMs}ms'` });
   const participants = others.length;
   const preparing = others.map((part, index) => {
     part.gid = formatGid({ id, number: index + 1, participants, coordinator: coordinator.node });

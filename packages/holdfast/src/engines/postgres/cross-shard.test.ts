@@ -18,7 +18,7 @@ let c: string;
 let made = 0;
 
 beforeAll(async () => {
-  bank = await openBank({ deadlock_timeout: "50ms" });
+  bank = await openBank({ settings: { deadlock_timeout: "50ms" } });
 });
 afterAll(() => bank?.close());
 
@@ -230,6 +230,31 @@ describe("keys on several nodes", () => {
     expect(applied).toBeGreaterThan(0);
   });
 
+  test("that lock each other until their deadlines are not applied, and let go", async () => {
+    const both = Promise.withResolvers<void>();
+    let first = 0;
+    const crossed = (from: string, to: string) =>
+      together(
+        [a, b],
+        async (txs) => {
+          await add(txs.at(from), from, -1);
+          if (++first === 2) both.resolve();
+          await both.promise;
+          await add(txs.at(to), to, 1);
+        },
+        { lockMs: 60_000 },
+        new Call(systemClock, { timeoutMs: 700 }),
+      );
+    const ended = await Promise.allSettled([crossed(a, b), crossed(b, a)]);
+    const outcomes = ended.map((one) =>
+      one.status === "rejected" ? (one.reason as HoldfastError).outcome : "applied",
+    );
+    expect(outcomes).toContain("not-applied");
+    expect(outcomes).not.toContain("unknown");
+    await transfer(a, b, 1);
+    expect(await balances().then((found) => (found[0] ?? 0) + (found[1] ?? 0))).toBe(200);
+  });
+
   test("of a caller who gives up before the decision are taken back", async () => {
     const controller = new AbortController();
     const gone = together(
@@ -384,6 +409,49 @@ describe("servers that cannot hold a part", () => {
       data: { reason: "waits-for-nobody" },
     });
     expect(await balances().catch(() => "unproven")).toBe("unproven");
+  });
+
+  test("and while a node has degraded they wait, and are not begun", async () => {
+    await bank.postgres.nodes[0]?.setQuorum(0);
+    const degrades = database<BankTables>("bank", {
+      shards: { count: 6 },
+      nodes: 3,
+      replication: { mode: "synchronous", quorum: 1, onReplicaLoss: "degrade" },
+    });
+    const one = new World("degraded", systemClock);
+    one.bind(degrades, postgresDatabase(degrades, bank.nodes, systemClock));
+    const call = new Call(systemClock, { timeoutMs: 500 });
+    let ran = false;
+    const writing = inWorld(one, () =>
+      inCall(call, () =>
+        degrades.together([a, b], async () => {
+          ran = true;
+        }),
+      ),
+    );
+    await expect(writing).rejects.toMatchObject({
+      code: expect.stringMatching(/^HOLDFAST_(UNAVAILABLE|DEADLINE)$/),
+      outcome: "not-applied",
+    });
+    expect(ran).toBe(false);
+  });
+
+  test("and so is a server that cannot prepare anything", async () => {
+    const none = await openBank({ replicas: 1, settings: { max_prepared_transactions: "0" } });
+    try {
+      const one = new World("none", systemClock);
+      one.bind(none.declaration, none.port);
+      const writing = inWorld(one, () =>
+        none.declaration.together([none.keyOn("a"), none.keyOn("b")], async () => 1),
+      );
+      await expect(writing).rejects.toMatchObject({
+        code: "HOLDFAST_CROSS_SHARD_REFUSED",
+        data: { reason: "no-prepared-transactions" },
+        message: expect.stringContaining("max_prepared_transactions is 0"),
+      });
+    } finally {
+      await none.close();
+    }
   });
 
   test("and so is a database whose commits do not wait", async () => {

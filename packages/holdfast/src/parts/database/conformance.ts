@@ -562,6 +562,92 @@ export function databaseSuite(options: DatabaseSuiteOptions): void {
       await expect(writing).rejects.toMatchObject({ code: "HOLDFAST_ABORTED", outcome: "not-applied" });
       await expect.poll(() => amountOf(id)).toBeUndefined();
     });
+
+    /** Every pair of shards, with an item on each. */
+    const pairs = () => {
+      const on = (shard: number) => {
+        let id = fresh();
+        while (shardOf(id) !== shard) id = fresh();
+        return id;
+      };
+      const shards = Array.from({ length: port.shardCount }, (_, shard) => shard);
+      return shards.flatMap((a) =>
+        shards.filter((b) => b > a).map((b) => ({ shards: [a, b], ids: [on(a), on(b)] as [string, string] })),
+      );
+    };
+    const bounds = { lockMs: 2_000 };
+
+    check("a write on two shards commits on both, or is refused before it begins", async () => {
+      let applied = 0;
+      for (const { shards, ids } of pairs()) {
+        let began = false;
+        try {
+          await port.together(
+            shards,
+            async (txOf) => {
+              began = true;
+              for (const id of ids)
+                await txOf(shardOf(id))?.insertInto("item").values({ id, amount: 1 }).execute();
+            },
+            bounds,
+          );
+          applied++;
+          expect(await Promise.all(ids.map(amountOf))).toEqual([1, 1]);
+        } catch (error) {
+          expect(error).toMatchObject({ code: "HOLDFAST_CROSS_SHARD_REFUSED", outcome: "not-applied" });
+          expect([began, ...(await Promise.all(ids.map(amountOf)))]).toEqual([false, undefined, undefined]);
+        }
+      }
+      expect(applied).toBeGreaterThan(0);
+    });
+
+    check("a write on two shards that fails on one, or throws, leaves nothing on either", async () => {
+      const refusal = new Error("no");
+      for (const { shards, ids } of pairs()) {
+        const [first, second] = ids;
+        await insert(second);
+        for (const fail of [undefined, refusal]) {
+          const writing = port.together(
+            shards,
+            async (txOf) => {
+              await txOf(shardOf(first))?.insertInto("item").values({ id: first }).execute();
+              if (fail) throw fail;
+              await txOf(shardOf(second))?.insertInto("item").values({ id: second }).execute();
+            },
+            bounds,
+          );
+          const error = await writing.then(
+            () => "applied",
+            (thrown: unknown) => thrown,
+          );
+          const refused = error instanceof HoldfastError && error.code === "HOLDFAST_CROSS_SHARD_REFUSED";
+          if (!refused && fail) expect(error).toBe(refusal);
+          else if (!refused)
+            expect(error).toMatchObject({ code: "HOLDFAST_SQL_CONFLICT", outcome: "not-applied" });
+          expect(await amountOf(first)).toBeUndefined();
+        }
+      }
+    });
+
+    check("a write on two shards with an idempotency key happens once", async () => {
+      let applied = 0;
+      for (const { shards, ids } of pairs()) {
+        const write = () =>
+          port.together(
+            shards,
+            async (txOf) => {
+              for (const id of ids) await txOf(shardOf(id))?.insertInto("item").values({ id }).execute();
+              return ids;
+            },
+            { ...bounds, idempotencyKey: `together-${ids.join()}` },
+          );
+        const first = await write().catch((error: unknown) => error);
+        if (first instanceof HoldfastError && first.code === "HOLDFAST_CROSS_SHARD_REFUSED") continue;
+        applied++;
+        expect([first, await write()]).toEqual([ids, ids]);
+      }
+      expect(applied).toBeGreaterThan(0);
+    });
   });
 }
 

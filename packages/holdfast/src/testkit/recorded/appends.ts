@@ -6,6 +6,7 @@
  */
 import { sql } from "kysely";
 import { type Random, randomInt } from "../../clock/index.ts";
+import type { ReplicationOptions } from "../../parts/database/index.ts";
 import { database, system } from "../../parts/index.ts";
 import {
   checkersNamed,
@@ -39,14 +40,23 @@ export interface AppendsOptions {
   readonly lists?: number;
   /** Transactions on a group before new lists take the old ones' place. Default 60. */
   readonly transactionsPerRound?: number;
+  /** Default: asynchronous. */
+  readonly replication?: ReplicationOptions;
 }
 
 export function appends(options: AppendsOptions = {}): Workload {
-  const { isolation = "read committed", groups = 2, lists = 3, transactionsPerRound = 60 } = options;
+  const {
+    isolation = "read committed",
+    groups = 2,
+    lists = 3,
+    transactionsPerRound = 60,
+    replication = {},
+  } = options;
   const { checkers = checkersNamed(promised[isolation]) } = options;
   const db = database<Tables>("lists", {
     migrations: new URL("./migrations/appends/", import.meta.url),
     shards: { count: 4 },
+    replication,
   });
   const elements = new UniqueValues();
   let planned = 0;

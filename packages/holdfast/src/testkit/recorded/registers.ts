@@ -3,6 +3,7 @@
  * linearizable.
  */
 import { type Random, randomInt } from "../../clock/index.ts";
+import type { ReplicationOptions } from "../../parts/database/index.ts";
 import { database, type ReadLevel, system } from "../../parts/index.ts";
 import {
   checkersNamed,
@@ -27,6 +28,8 @@ export interface RegistersOptions {
   readonly operationsPerKey?: number;
   /** Default `strong`. Any other is not linearizable, and a harness that cannot say so proves nothing. */
   readonly level?: ReadLevel;
+  /** Default: asynchronous. */
+  readonly replication?: ReplicationOptions;
 }
 
 export function registers(options: RegistersOptions = {}): Workload {
@@ -35,10 +38,12 @@ export function registers(options: RegistersOptions = {}): Workload {
     keys = 3,
     operationsPerKey = 120,
     level = "strong",
+    replication = {},
   } = options;
   const db = database<Tables>("registers", {
     migrations: new URL("./migrations/registers/", import.meta.url),
     shards: { count: 4 },
+    replication,
   });
   const values = new UniqueValues();
   /** What was last seen in a key, by anybody: a compare-and-set that expects it may succeed. */

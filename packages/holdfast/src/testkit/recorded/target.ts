@@ -3,6 +3,7 @@ import { systemClock } from "../../clock/index.ts";
 import type { DatabaseConfig } from "../../engines/postgres/config.ts";
 import { migrateDatabase } from "../../engines/postgres/migrate.ts";
 import { openDatabaseNodes } from "../../engines/postgres/nodes.ts";
+import type { ResolvedReplication } from "../../parts/database/index.ts";
 import type { System, World } from "../../parts/index.ts";
 import { openWorld } from "../../runtime/open-world.ts";
 import type { TestPostgres } from "../postgres.ts";
@@ -40,6 +41,7 @@ export function postgresTarget({ postgres, through = (config) => config }: Postg
           await nodes.close();
         }
         databases[database.name] = through(direct);
+        await replicate(postgres, direct, database.options.replication);
       }
       await postgres.caughtUp();
       const opened = Array.from({ length: processes }, (_, index) =>
@@ -57,4 +59,19 @@ export function postgresTarget({ postgres, through = (config) => config }: Postg
       };
     },
   };
+}
+
+/** Has the servers do what the declaration says. An asynchronous database is left as the server has it. */
+async function replicate(
+  { nodes }: TestPostgres,
+  config: DatabaseConfig,
+  replication: ResolvedReplication,
+): Promise<void> {
+  if (replication.mode !== "synchronous") return;
+  for (const node of nodes) {
+    const name = config.nodes.find((one) => one.name === node.name)?.primary.database;
+    if (name === undefined) continue;
+    await node.setWaits(name, true);
+    await node.setQuorum(replication.quorum);
+  }
 }
