@@ -4,7 +4,7 @@ import { systemClock } from "../../clock/index.ts";
 import { inWorld, World } from "../../parts/index.ts";
 import { formatGid } from "./cross-shard-gid.ts";
 import { type Bank, openBank } from "./fixtures/cross-shard-bank.ts";
-import { drawMarker } from "./marker.ts";
+import { drawMarkerId } from "./marker.ts";
 
 let bank: Bank;
 beforeAll(async () => {
@@ -24,7 +24,7 @@ test("both keys change, or neither, and recovery knows which", async () => {
   );
   expect(await Promise.all(keys.map((key) => bank.balance(key)))).toEqual([7, 7]);
   // Two that were left prepared: one was decided, the other was not.
-  const [decided, undecided] = [drawMarker(systemClock), drawMarker(systemClock)] as const;
+  const [decided, undecided] = [{ id: drawMarkerId(systemClock) }, { id: drawMarkerId(systemClock) }] as const;
   for (const { id } of [decided, undecided]) {
     const gid = formatGid({ id, number: 1, participants: 1, coordinator: "a" });
     await bank.nodes.primary("b").use(async (session) => {
