@@ -109,7 +109,7 @@ export async function everywhere<Row>(
   if (!facts) return { rows: [], next: undefined, failed };
   described.set(scope, facts);
   return {
-    rows: items.slice(0, limit).map(({ row }) => ownColumns(row) as Row),
+    rows: ownColumns(items.slice(0, limit)) as Row[],
     next: items.length > limit ? nextCursor(database, scope, columns, facts, items, limit) : undefined,
     failed,
   };
@@ -169,8 +169,14 @@ function checkValues(database: ScatterDatabase, { values }: Cursor, facts: reado
   if (isWrong) throw invalid(database, ["after is no cursor: it has been changed"]);
 }
 
-function ownColumns(row: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(row).filter(([name]) => !name.startsWith("holdfast_")));
+/** Rows as the select has them, without what they were merged by. */
+function ownColumns(items: readonly Item[]): Record<string, unknown>[] {
+  const names = Object.keys(items[0]?.row ?? {}).filter((name) => !name.startsWith("holdfast_"));
+  return items.map(({ row }) => {
+    const own: Record<string, unknown> = {};
+    for (const name of names) own[name] = row[name];
+    return own;
+  });
 }
 
 export function invalid(database: ScatterDatabase, problems: readonly string[]): HoldfastError {

@@ -140,7 +140,9 @@ export function cursorValues({ row }: Item, facts: readonly OrderFacts[]): Order
 }
 
 function orderValues(row: Record<string, unknown>, count: number): OrderValues {
-  return Array.from({ length: count }, (_, index) => textOf(row[valueName(index)]));
+  const values: (string | null)[] = [];
+  for (let index = 0; index < count; index++) values.push(textOf(row[valueName(index)]));
+  return values;
 }
 
 function textOf(value: unknown): string | null {

@@ -86,8 +86,7 @@ export function compareDecimals(a: string, b: string): number {
     if (isZero(a) && isZero(b)) return 0;
     return negative ? -1 : 1;
   }
-  const order = negative ? compareMagnitudes(b.slice(1), a.slice(1)) : compareMagnitudes(a, b);
-  return order;
+  return negative ? compareMagnitudes(b.slice(1), a.slice(1)) : compareMagnitudes(a, b);
 }
 
 function specialRank(text: string): number {
@@ -109,6 +108,8 @@ function isZero(text: string): boolean {
 
 /** Without signs. */
 function compareMagnitudes(a: string, b: string): number {
+  // The usual pair, such as two times: digit stands by digit.
+  if (a.length === b.length && a.indexOf(".") === b.indexOf(".")) return a < b ? -1 : a > b ? 1 : 0;
   const [whole = "", fraction = ""] = a.split(".");
   const [otherWhole = "", otherFraction = ""] = b.split(".");
   const [left, right] = [whole.replace(/^0+/, ""), otherWhole.replace(/^0+/, "")];

@@ -64,8 +64,7 @@ export async function route<Row>(
   problems.push(...readProblems(options));
   if (problems.length > 0) throw invalid(database, problems);
 
-  const located = await Promise.all(found.keys.map((key) => database.locate(key)));
-  const shards = [...new Set(located)].sort((a, b) => a - b);
+  const shards = await shardsOf(database, found.keys);
   const [shard = 0] = shards;
   if (found.kind === "write") {
     if (shards.length > 1)
@@ -84,6 +83,19 @@ export async function route<Row>(
     database.read(one, options, (sql) => run<Row>(sql, query)),
   );
   return { rows: [...answers.values()].flatMap(({ rows }) => rows), affected: undefined, shards };
+}
+
+/** Keys that are looked up at the same time: look-ups wait for connections like anything else. */
+const lookupsAtOnce = 8;
+
+/** @returns rising, each once */
+async function shardsOf(database: RouteDatabase, keys: readonly ShardKey[]): Promise<number[]> {
+  const shards = new Set<number>();
+  for (let at = 0; at < keys.length; at += lookupsAtOnce) {
+    const some = keys.slice(at, at + lookupsAtOnce).map((key) => database.locate(key));
+    for (const shard of await Promise.all(some)) shards.add(shard);
+  }
+  return [...shards].sort((a, b) => a - b);
 }
 
 /** As a write with an idempotency key keeps it: without bigints. */
