@@ -6,6 +6,7 @@
  */
 import { HoldfastError } from "../../../call/index.ts";
 import { fullJitterMs } from "../../../resilience/index.ts";
+import { sqlStateOf } from "../session-error.ts";
 import { ident, lookUntil, type MoveContext, onHome, onSource, onTarget } from "./move-context.ts";
 import { lineOf, observeMove } from "./move-facts.ts";
 import { fence, readMark } from "./move-fence.ts";
@@ -19,6 +20,7 @@ import {
   publish,
   type Stream,
   slotState,
+  streamErrors,
   subscribe,
   subscriptionState,
   unpublish,
@@ -49,6 +51,8 @@ const backoff = { baseMs: 100, capMs: 2_000 } as const;
 /** How long what was written last may take to arrive, in milliseconds, before writers are let in again. */
 const drainMsMax = 10_000;
 const copyLookMs = 100;
+/** A worker that fails is started again: one that does so more often has a reason that does not pass. */
+const copyErrorsMax = 20;
 
 /** @returns the move as it ended: kept, finished or aborted */
 export async function driveMove(first: MoveContext, options: DriveOptions): Promise<MoveRecord> {
@@ -94,6 +98,9 @@ export async function driveMove(first: MoveContext, options: DriveOptions): Prom
 
 /** Whether it is a server that is away, or busy, and may come back. */
 function mayPass(error: unknown): boolean {
+  const state = sqlStateOf(error) ?? "";
+  // One server could not reach the other, or something is still in use by a process that is just ending.
+  if (state.startsWith("08") || state === "55006") return true;
   return (
     error instanceof HoldfastError &&
     (error.code === "HOLDFAST_UNAVAILABLE" ||
@@ -175,7 +182,7 @@ const actions: Readonly<Record<Exclude<MoveAction, "kept" | "finished" | "aborte
   subscribe: (context) => {
     const { move, nodes } = context;
     return onTarget(context)((session) =>
-      subscribe(session, move.stream, nodes.primary(move.source).endpoint, true),
+      subscribe(session, move.stream, nodes.primary(move.source).endpoint, "copy"),
     );
   },
   copy: watchCopy,
@@ -205,8 +212,10 @@ const actions: Readonly<Record<Exclude<MoveAction, "kept" | "finished" | "aborte
   "drop-forward": (context) => dropStream(context),
   "stream-back": (context) => {
     const { move, nodes } = context;
+    // Behind all that the copy brought: what is sent back is what was written since.
+    const since = BigInt(move.data.place?.floor?.lsn ?? 0);
     return onSource(context)((session) =>
-      subscribe(session, backOf(move.stream), nodes.primary(move.target).endpoint, false),
+      subscribe(session, backOf(move.stream), nodes.primary(move.target).endpoint, since),
     );
   },
   "drop-way-back": (context) => dropWayBack(context),
@@ -252,6 +261,7 @@ async function watchCopy(context: MoveContext): Promise<void> {
   const sizeOf = async (session: Parameters<typeof shardTables>[0]) =>
     (await shardTables(session, move.schema)).reduce((sum, { bytes }) => sum + bytes, 0);
   const totalBytes = await onSource(context)(sizeOf);
+  const errorsBefore = await onTarget(context)((session) => streamErrors(session, move.stream));
   await lookUntil(context, copyLookMs, () =>
     onTarget(context)(async (session) => {
       const state = await subscriptionState(session, move.stream);
@@ -261,7 +271,8 @@ async function watchCopy(context: MoveContext): Promise<void> {
         values: [move.schema],
       });
       context.copied(Math.min(Number(running.rows[0]?.bytes ?? 0), totalBytes), totalBytes);
-      if (state === "failed") throw copyError(context);
+      const errors = (await streamErrors(session, move.stream)) - errorsBefore;
+      if (state === "failed" || errors > copyErrorsMax) throw copyError(context);
       return state === "streaming" ? true : undefined;
     }),
   );

@@ -73,13 +73,14 @@ function movingForward(facts: MoveFacts): MoveAction {
   const { source, target } = facts;
   const left = source.schema === "after";
   // Once the source has left its name, nothing is copied anew: all of it has arrived, and was placed.
-  const broken = facts.strayed || target.subscription === "failed" || source.slot === "lost";
+  const cut = source.slot === "lost" || (source.slot === "none" && target.subscription !== "none");
+  const broken = facts.strayed || target.subscription === "failed" || cut;
   // A source that nothing will follow soon must not refuse its writers.
   if (broken && !left) return source.fenced || target.schema === "after" ? "unfence" : "clear";
   if (!target.made) return "make-schema";
   if (!facts.placed) {
     if (!source.published) return "publish";
-    if (source.slot === "none") return target.subscription === "none" ? "make-slot" : "clear";
+    if (source.slot === "none") return "make-slot";
     if (target.subscription === "none") return "subscribe";
     if (target.subscription === "copying") return "copy";
     if (!facts.verified) return "verify";
