@@ -37,6 +37,8 @@ export interface MoveData {
   readonly began?: { readonly source: ServerLine; readonly target: ServerLine };
   /** The target's schema is whole, and empty. */
   readonly made?: boolean;
+  /** The schemas were found to differ: one side was migrated since. */
+  readonly unlike?: boolean;
   /** Rows that were compared, and where. */
   readonly verified?: { readonly tables: number; readonly rows: string };
   /** The mark that the fence has set. */

@@ -12,7 +12,7 @@ import { lineOf, observeMove } from "./move-facts.ts";
 import { fence, readMark } from "./move-fence.ts";
 import { flip, handOver, leave, undoHandOver } from "./move-handover.ts";
 import { backOf, changeMove, inTransaction, type MoveRecord, readMove } from "./move-record.ts";
-import { makeShard } from "./move-schema.ts";
+import { differences, makeShard } from "./move-schema.ts";
 import { type MoveAction, type MoveFacts, stepMove } from "./move-step.ts";
 import {
   dropSlots,
@@ -59,12 +59,17 @@ export async function driveMove(first: MoveContext, options: DriveOptions): Prom
   const { clock, signal } = first;
   const patienceMs = options.patienceMs ?? drivePatienceMs;
   let context = first;
+  let compared = false;
   let awaySinceMs: number | undefined;
   let fencedAtMs: number | undefined;
   for (let failures = 0; ; ) {
     try {
       signal?.throwIfAborted();
       await context.hold();
+      if (!compared) {
+        context = { ...context, move: await compareAgain(context) };
+        compared = true;
+      }
       const facts = await observeMove(context);
       const action = stepMove(facts);
       if (action === "kept" || action === "finished" || action === "aborted") {
@@ -123,6 +128,14 @@ async function end(context: MoveContext, state: "kept" | "finished" | "aborted")
     await onHome(context)((home) => changeMove(home, backId, { state: "kept" }));
   }
   return ended;
+}
+
+/** A migration between a killed process and the one that goes on has changed one side only. */
+async function compareAgain(context: MoveContext): Promise<MoveRecord> {
+  const { move } = context;
+  if (!move.data.made || move.data.place) return move;
+  const problems = await onTarget(context)((session) => differences(context, session));
+  return problems.length > 0 ? note(context, { data: { unlike: true } }) : move;
 }
 
 /** A move that takes one back has no other copy to begin with. */
@@ -246,7 +259,7 @@ const actions: Readonly<Record<Exclude<MoveAction, "kept" | "finished" | "aborte
         }),
       ),
     );
-    await note(context, { data: { made: null, verified: null, place: null, began: null } });
+    await note(context, { data: { made: null, verified: null, place: null, began: null, unlike: null } });
   },
 };
 

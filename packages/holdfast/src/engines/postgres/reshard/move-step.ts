@@ -11,7 +11,10 @@ export interface MoveFacts {
   readonly intent: MoveIntent;
   /** Whether the map names the target. */
   readonly flipped: boolean;
-  /** Whether the copy began on other servers than the ones there are now: slots and positions are lost then. */
+  /**
+   * Whether the copy began on other servers than the ones there are now, where slots and positions are lost; or on
+   * another schema.
+   */
   readonly strayed: boolean;
   /** Whether the stream was there before the move: it takes one back. */
   readonly takesBack: boolean;

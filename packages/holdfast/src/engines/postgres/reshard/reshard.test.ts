@@ -195,3 +195,49 @@ test("shards spread over the nodes evenly, and leave a node that is not wanted",
   expect(resharder.map.places.map(({ node }) => node)).toEqual(["node-1", "node-1", "node-1", "node-1"]);
   expect(resharder.plan({})).toHaveLength(2);
 });
+
+test("a migration between a stopped move and the next try begins the copy anew; one after a move closes the way back", async () => {
+  const owner = "donald";
+  const { shard, node, other } = await opened.placeOf(owner);
+  const { id } = await opened.add(owner);
+  const alter = (where: string, schema: string) =>
+    opened.nodes.primary(where).use(async (session) => {
+      await session.send({ text: "begin read write" });
+      await session.send({ text: `alter table ${schema}.rate add column note text` });
+      await session.send({ text: "commit" });
+    });
+  const stop = new AbortController();
+  {
+    await using resharder = await openReshard(bank, config, {
+      ...options,
+      signal: stop.signal,
+      onStep: (action) => (action === "copy" ? stop.abort() : undefined),
+    });
+    await expect(resharder.move({ nodes: [other], shards: [shard] })).rejects.toThrow();
+  }
+  await alter(node, `s${shard}`);
+  {
+    await using resharder = await openReshard(bank, config, options);
+    // The column is in no migration, so that the copy cannot be made like the original.
+    await expect(resharder.resume()).rejects.toMatchObject({
+      message: expect.stringContaining("column rate.note text"),
+    });
+    await resharder.abort();
+  }
+  await opened.nodes.primary(node).use(async (session) => {
+    await session.send({ text: "begin read write" });
+    await session.send({ text: `alter table s${shard}.rate drop column note` });
+    await session.send({ text: "commit" });
+  });
+  await using resharder = await openReshard(bank, config, options);
+  const [move] = await resharder.move({ nodes: [other], shards: [shard] });
+  await alter(other, move?.schemaAfter ?? "");
+  await expect(resharder.back()).rejects.toMatchObject({
+    code: "HOLDFAST_RESHARD_FAILED",
+    message: expect.stringContaining("cannot be taken back any more"),
+  });
+  await resharder.abort();
+  await resharder.finish();
+  expect(await opened.idsOf(owner)).toEqual([id]);
+  expect((await opened.placeOf(owner)).node).toBe(other);
+});
