@@ -69,15 +69,6 @@ export async function openMoves(home: PgSession): Promise<MoveRecord[]> {
   return rows;
 }
 
-/** The newest first. */
-export async function lastMoves(home: PgSession, count: number): Promise<MoveRecord[]> {
-  const { rows } = await home.send<MoveRecord>({
-    text: `select ${columns} from holdfast.shard_move order by id desc limit $1`,
-    values: [count],
-  });
-  return rows;
-}
-
 export async function readMove(home: PgSession, id: number): Promise<MoveRecord> {
   const { rows } = await home.send<MoveRecord>({
     text: `select ${columns} from holdfast.shard_move where id = $1`,

@@ -165,8 +165,8 @@ async function stopped(context: MoveContext, cause: unknown): Promise<unknown> {
   } catch {
     served = ` Whether shard ${move.shard} can be written to is not known, because its servers do not answer.`;
   }
-  await note(calm, { data: { error: why } }).catch(() => {});
   if (signal?.aborted) return cause;
+  await note(calm, { data: { error: why } }).catch(() => {});
   return new HoldfastError(
     "HOLDFAST_RESHARD_FAILED",
     `Move ${move.id} of shard ${move.shard} from ${move.source} to ${move.target} stopped at "${move.step}": ${why}${served} \`holdfast reshard\` goes on with it, \`holdfast reshard --abort\` gives it up.`,

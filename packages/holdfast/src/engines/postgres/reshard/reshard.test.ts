@@ -187,13 +187,26 @@ test("a declaration that names more nodes, or fewer, moves nothing: data is wher
   await fewer.close();
 });
 
-test("shards spread over the nodes evenly, and leave a node that is not wanted", async () => {
+test("shards spread over the nodes evenly, and leave a node that is not wanted, whatever the epoch", async () => {
+  // Epochs are compared as numbers: 10 comes behind 9.
+  await opened.nodes.primary("node-1").use(async (session) => {
+    await session.send({ text: "begin read write" });
+    await session.send({
+      text: "insert into holdfast.shard_map (epoch, places) select 8, places from holdfast.shard_map",
+    });
+    await session.send({ text: "commit" });
+  });
   await using resharder = await openReshard(bank, config, options);
   expect(resharder.plan({})).toEqual([]);
   expect(resharder.plan({ nodes: ["node-1"] }).map(({ shard }) => shard)).toEqual([1, 3]);
   await resharder.move({ nodes: ["node-1"], keep: false });
   expect(resharder.map.places.map(({ node }) => node)).toEqual(["node-1", "node-1", "node-1", "node-1"]);
+  expect(resharder.map.epoch).toBe(10);
   expect(resharder.plan({})).toHaveLength(2);
+  await resharder.move({ keep: false });
+  expect(resharder.map.epoch).toBe(12);
+  await opened.nodes.map.refresh();
+  expect(opened.nodes.map.current).toEqual(resharder.map);
 });
 
 test("a migration between a stopped move and the next try begins the copy anew; one after a move closes the way back", async () => {
