@@ -91,8 +91,7 @@ export function movedLine(move: MoveRecord): string {
   const way = `Shard ${move.shard}  ${move.source} → ${move.target}`;
   if (move.state === "moving") return `${way}  stopped at ${move.step}`;
   if (move.state === "aborted") return `${way}  given up; ${move.source} goes on serving it`;
-  if (move.state === "finished" && move.step === "finished" && data.cutoverMs === undefined)
-    return `${way}  finished: the old copy is gone`;
+  if (move.state === "finished" && move.intent === "finish") return `${way}  finished: the old copy is gone`;
   const facts = [
     data.bytes === undefined
       ? undefined

@@ -25,6 +25,7 @@ import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
 import { reloadOnChange } from "./reload.ts";
 import { replicationNotice } from "./replication-watch.ts";
 import type { Reporter } from "./reporter.ts";
+import { watchMoves } from "./reshard-watch.ts";
 import { type RunningDatabases, runningDatabases } from "./running-databases.ts";
 import { startInstances } from "./running-parts.ts";
 import { sessionSecret } from "./session-secret.ts";
@@ -216,6 +217,9 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       const reader = shardStatusReader(databases, clock);
       undo.push(() => reader.close());
       shards = () => reader.read();
+      undo.push(
+        watchMoves({ databases, read: shards, clock, notice: (level, text) => reporter.notice(level, text) }),
+      );
     }
 
     enter("Starting the parts");

@@ -140,7 +140,9 @@ async function nodeCaughtUp(node: RunningNode, timeoutMs: number): Promise<void>
     await until(
       async () => {
         const { rows: behind } = await client.query<{ ahead: number }>(
-          "select count(*)::int as ahead from pg_stat_replication where replay_lsn >= $1",
+          `select count(*)::int as ahead from pg_stat_replication r
+            join pg_replication_slots s on s.active_pid = r.pid and s.slot_type = 'physical'
+            where r.replay_lsn >= $1`,
           [rows[0]?.lsn],
         );
         return behind[0]?.ahead === node.replicas.length;

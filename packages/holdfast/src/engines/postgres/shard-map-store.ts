@@ -12,7 +12,8 @@ interface MapRow {
 export async function readShardMap(session: PgSession): Promise<PlacedMap | undefined> {
   try {
     const { rows } = await session.send<MapRow>({
-      text: "select epoch::text, places from holdfast.shard_map order by epoch desc limit 1",
+      // By the column, and not by its text: 10 comes behind 9.
+      text: "select m.epoch::text, m.places from holdfast.shard_map m order by m.epoch desc limit 1",
     });
     const row = rows[0];
     return row && { epoch: Number(row.epoch), places: row.places.map(placeFrom) };

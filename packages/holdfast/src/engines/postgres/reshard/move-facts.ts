@@ -33,11 +33,13 @@ export async function observeMove(context: MoveContext): Promise<MoveFacts> {
       back: await wayBack(session, backOf(move.stream)),
     })),
   ]);
-  const { began, made, verified, place, backOf: takenBack } = move.data;
+  const { began, made, unlike, verified, place, backOf: takenBack } = move.data;
   return {
     intent: move.intent,
     flipped,
-    strayed: began !== undefined && !(isSame(began.source, source.line) && isSame(began.target, target.line)),
+    strayed:
+      unlike === true ||
+      (began !== undefined && !(isSame(began.source, source.line) && isSame(began.target, target.line))),
     takesBack: takenBack !== undefined,
     keep: move.keep,
     source,

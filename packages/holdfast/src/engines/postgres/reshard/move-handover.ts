@@ -12,8 +12,7 @@ import { readShardMap } from "../shard-map-store.ts";
 import { type PlainPlace, placeFrom, plainPlace, type ShardPlace } from "../shard-place.ts";
 import { ident, literal, type MoveContext, onHome, onSource, onTarget } from "./move-context.ts";
 import { unfence } from "./move-fence.ts";
-import { backOf, inTransaction } from "./move-record.ts";
-import { advanceSlot } from "./move-stream.ts";
+import { inTransaction } from "./move-record.ts";
 
 /** Everything of the source has arrived: numbers go on where they were, and the new place gets its name. */
 export async function handOver(context: MoveContext): Promise<PlainPlace> {
@@ -44,9 +43,6 @@ export async function handOver(context: MoveContext): Promise<PlainPlace> {
         await session.send({ text: `alter schema ${ident(schema)} rename to ${ident(schemaAfter)}` });
       });
     }
-    // What is written from now on is the way back's business, and nothing of what was copied. Behind that commit,
-    // because a slot goes no further than what is on disk.
-    if (move.keep) await advanceSlot(session, backOf(move.stream));
     const floor = await askInserted(session);
     await standbysHave(context, session, "flush_lsn", targetStandbysMs);
     const place: ShardPlace = { node: move.target, schema: schemaAfter, floor, left };

@@ -37,6 +37,8 @@ export interface MoveData {
   readonly began?: { readonly source: ServerLine; readonly target: ServerLine };
   /** The target's schema is whole, and empty. */
   readonly made?: boolean;
+  /** The schemas were found to differ: one side was migrated since. */
+  readonly unlike?: boolean;
   /** Rows that were compared, and where. */
   readonly verified?: { readonly tables: number; readonly rows: string };
   /** The mark that the fence has set. */
@@ -63,15 +65,6 @@ const columns = `id, shard, source, target, schema, schema_after as "schemaAfter
 export async function openMoves(home: PgSession): Promise<MoveRecord[]> {
   const { rows } = await home.send<MoveRecord>({
     text: `select ${columns} from holdfast.shard_move where state in ('moving', 'kept') order by id`,
-  });
-  return rows;
-}
-
-/** The newest first. */
-export async function lastMoves(home: PgSession, count: number): Promise<MoveRecord[]> {
-  const { rows } = await home.send<MoveRecord>({
-    text: `select ${columns} from holdfast.shard_move order by id desc limit $1`,
-    values: [count],
   });
   return rows;
 }

@@ -6,12 +6,13 @@
  */
 import { HoldfastError } from "../../../call/index.ts";
 import { fullJitterMs } from "../../../resilience/index.ts";
+import { sqlStateOf } from "../session-error.ts";
 import { ident, lookUntil, type MoveContext, onHome, onSource, onTarget } from "./move-context.ts";
 import { lineOf, observeMove } from "./move-facts.ts";
 import { fence, readMark } from "./move-fence.ts";
 import { flip, handOver, leave, undoHandOver } from "./move-handover.ts";
 import { backOf, changeMove, inTransaction, type MoveRecord, readMove } from "./move-record.ts";
-import { makeShard } from "./move-schema.ts";
+import { differences, makeShard } from "./move-schema.ts";
 import { type MoveAction, type MoveFacts, stepMove } from "./move-step.ts";
 import {
   dropSlots,
@@ -19,6 +20,7 @@ import {
   publish,
   type Stream,
   slotState,
+  streamErrors,
   subscribe,
   subscriptionState,
   unpublish,
@@ -49,18 +51,25 @@ const backoff = { baseMs: 100, capMs: 2_000 } as const;
 /** How long what was written last may take to arrive, in milliseconds, before writers are let in again. */
 const drainMsMax = 10_000;
 const copyLookMs = 100;
+/** A worker that fails is started again: one that does so more often has a reason that does not pass. */
+const copyErrorsMax = 20;
 
 /** @returns the move as it ended: kept, finished or aborted */
 export async function driveMove(first: MoveContext, options: DriveOptions): Promise<MoveRecord> {
   const { clock, signal } = first;
   const patienceMs = options.patienceMs ?? drivePatienceMs;
   let context = first;
+  let compared = false;
   let awaySinceMs: number | undefined;
   let fencedAtMs: number | undefined;
   for (let failures = 0; ; ) {
     try {
       signal?.throwIfAborted();
       await context.hold();
+      if (!compared) {
+        context = { ...context, move: await compareAgain(context) };
+        compared = true;
+      }
       const facts = await observeMove(context);
       const action = stepMove(facts);
       if (action === "kept" || action === "finished" || action === "aborted") {
@@ -94,6 +103,9 @@ export async function driveMove(first: MoveContext, options: DriveOptions): Prom
 
 /** Whether it is a server that is away, or busy, and may come back. */
 function mayPass(error: unknown): boolean {
+  const state = sqlStateOf(error) ?? "";
+  // One server could not reach the other, or something is still in use by a process that is just ending.
+  if (state.startsWith("08") || state === "55006") return true;
   return (
     error instanceof HoldfastError &&
     (error.code === "HOLDFAST_UNAVAILABLE" ||
@@ -116,6 +128,14 @@ async function end(context: MoveContext, state: "kept" | "finished" | "aborted")
     await onHome(context)((home) => changeMove(home, backId, { state: "kept" }));
   }
   return ended;
+}
+
+/** A migration between a killed process and the one that goes on has changed one side only. */
+async function compareAgain(context: MoveContext): Promise<MoveRecord> {
+  const { move } = context;
+  if (!move.data.made || move.data.place) return move;
+  const problems = await onTarget(context)((session) => differences(context, session));
+  return problems.length > 0 ? note(context, { data: { unlike: true } }) : move;
 }
 
 /** A move that takes one back has no other copy to begin with. */
@@ -145,8 +165,8 @@ async function stopped(context: MoveContext, cause: unknown): Promise<unknown> {
   } catch {
     served = ` Whether shard ${move.shard} can be written to is not known, because its servers do not answer.`;
   }
-  await note(calm, { data: { error: why } }).catch(() => {});
   if (signal?.aborted) return cause;
+  await note(calm, { data: { error: why } }).catch(() => {});
   return new HoldfastError(
     "HOLDFAST_RESHARD_FAILED",
     `Move ${move.id} of shard ${move.shard} from ${move.source} to ${move.target} stopped at "${move.step}": ${why}${served} \`holdfast reshard\` goes on with it, \`holdfast reshard --abort\` gives it up.`,
@@ -175,7 +195,7 @@ const actions: Readonly<Record<Exclude<MoveAction, "kept" | "finished" | "aborte
   subscribe: (context) => {
     const { move, nodes } = context;
     return onTarget(context)((session) =>
-      subscribe(session, move.stream, nodes.primary(move.source).endpoint, true),
+      subscribe(session, move.stream, nodes.primary(move.source).endpoint, "copy"),
     );
   },
   copy: watchCopy,
@@ -205,8 +225,10 @@ const actions: Readonly<Record<Exclude<MoveAction, "kept" | "finished" | "aborte
   "drop-forward": (context) => dropStream(context),
   "stream-back": (context) => {
     const { move, nodes } = context;
+    // Behind all that the copy brought: what is sent back is what was written since.
+    const since = BigInt(move.data.place?.floor?.lsn ?? 0);
     return onSource(context)((session) =>
-      subscribe(session, backOf(move.stream), nodes.primary(move.target).endpoint, false),
+      subscribe(session, backOf(move.stream), nodes.primary(move.target).endpoint, since),
     );
   },
   "drop-way-back": (context) => dropWayBack(context),
@@ -237,7 +259,7 @@ const actions: Readonly<Record<Exclude<MoveAction, "kept" | "finished" | "aborte
         }),
       ),
     );
-    await note(context, { data: { made: null, verified: null, place: null, began: null } });
+    await note(context, { data: { made: null, verified: null, place: null, began: null, unlike: null } });
   },
 };
 
@@ -252,6 +274,7 @@ async function watchCopy(context: MoveContext): Promise<void> {
   const sizeOf = async (session: Parameters<typeof shardTables>[0]) =>
     (await shardTables(session, move.schema)).reduce((sum, { bytes }) => sum + bytes, 0);
   const totalBytes = await onSource(context)(sizeOf);
+  const errorsBefore = await onTarget(context)((session) => streamErrors(session, move.stream));
   await lookUntil(context, copyLookMs, () =>
     onTarget(context)(async (session) => {
       const state = await subscriptionState(session, move.stream);
@@ -261,7 +284,8 @@ async function watchCopy(context: MoveContext): Promise<void> {
         values: [move.schema],
       });
       context.copied(Math.min(Number(running.rows[0]?.bytes ?? 0), totalBytes), totalBytes);
-      if (state === "failed") throw copyError(context);
+      const errors = (await streamErrors(session, move.stream)) - errorsBefore;
+      if (state === "failed" || errors > copyErrorsMax) throw copyError(context);
       return state === "streaming" ? true : undefined;
     }),
   );

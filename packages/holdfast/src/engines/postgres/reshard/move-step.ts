@@ -11,7 +11,10 @@ export interface MoveFacts {
   readonly intent: MoveIntent;
   /** Whether the map names the target. */
   readonly flipped: boolean;
-  /** Whether the copy began on other servers than the ones there are now: slots and positions are lost then. */
+  /**
+   * Whether the copy began on other servers than the ones there are now, where slots and positions are lost; or on
+   * another schema.
+   */
   readonly strayed: boolean;
   /** Whether the stream was there before the move: it takes one back. */
   readonly takesBack: boolean;
@@ -73,13 +76,14 @@ function movingForward(facts: MoveFacts): MoveAction {
   const { source, target } = facts;
   const left = source.schema === "after";
   // Once the source has left its name, nothing is copied anew: all of it has arrived, and was placed.
-  const broken = facts.strayed || target.subscription === "failed" || source.slot === "lost";
+  const cut = source.slot === "lost" || (source.slot === "none" && target.subscription !== "none");
+  const broken = facts.strayed || target.subscription === "failed" || cut;
   // A source that nothing will follow soon must not refuse its writers.
   if (broken && !left) return source.fenced || target.schema === "after" ? "unfence" : "clear";
   if (!target.made) return "make-schema";
   if (!facts.placed) {
     if (!source.published) return "publish";
-    if (source.slot === "none") return target.subscription === "none" ? "make-slot" : "clear";
+    if (source.slot === "none") return "make-slot";
     if (target.subscription === "none") return "subscribe";
     if (target.subscription === "copying") return "copy";
     if (!facts.verified) return "verify";

@@ -79,14 +79,6 @@ export async function slotState(session: PgSession, name: string): Promise<SlotS
   return rows[0].lost ? "lost" : "there";
 }
 
-/** Has the slot forget what came before now. Nobody may stream from it. */
-export async function advanceSlot(session: PgSession, name: string): Promise<void> {
-  await session.send({
-    text: "select pg_replication_slot_advance($1, pg_current_wal_flush_lsn())",
-    values: [name],
-  });
-}
-
 /** With the slots of its copies, which a subscription that was dropped without its publisher leaves. */
 export async function dropSlots(session: PgSession, names: readonly string[]): Promise<void> {
   for (let attempt = 1; ; attempt++) {
@@ -111,20 +103,39 @@ export async function dropSlots(session: PgSession, names: readonly string[]): P
 
 const slotTries = 50;
 
-/** @param from where the publisher is, as the subscribing server reaches it */
+/**
+ * It tries again for ever, because a publisher that restarts is an error like any other to it.
+ *
+ * @param from where the publisher is, as the subscribing server reaches it
+ * @param start copies all that is there; or begins behind a location of the publisher's log, without a copy. A slot's
+ *   own position would not do for that: a crash takes it back
+ */
 export async function subscribe(
   session: PgSession,
   name: string,
   from: PostgresEndpoint,
-  copy: boolean,
+  start: "copy" | bigint,
 ): Promise<void> {
-  await inTransaction(session, () =>
-    session.send({
+  const copies = start === "copy";
+  await inTransaction(session, async () => {
+    await session.send({
       text: `create subscription ${ident(name)} connection ${literal(connectionString(from, name))}
         publication ${ident(name)}, ${ident(keysOf(name))}
-        with (create_slot = false, slot_name = ${literal(name)}, copy_data = ${copy}, disable_on_error = true)`,
-    }),
-  );
+        with (create_slot = false, slot_name = ${literal(name)}, copy_data = ${copies}, enabled = ${copies})`,
+    });
+    if (copies) return;
+    await session.send({
+      text: `select pg_replication_origin_advance('pg_' || oid, $2::pg_lsn) from pg_subscription
+        where subname = $1 and subdbid = (select oid from pg_database where datname = current_database())`,
+      values: [name, lsnText(start)],
+    });
+    await session.send({ text: `alter subscription ${ident(name)} enable` });
+  });
+}
+
+/** `16/B374D848` */
+function lsnText(lsn: bigint): string {
+  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase();
 }
 
 export async function subscriptionState(session: PgSession, name: string): Promise<SubscriptionState> {
@@ -140,6 +151,16 @@ export async function subscriptionState(session: PgSession, name: string): Promi
   if (!row) return "none";
   if (!row.enabled) return "failed";
   return row.ready === row.tables ? "streaming" : "copying";
+}
+
+/** How often its workers have failed, for whatever reason. */
+export async function streamErrors(session: PgSession, name: string): Promise<number> {
+  const { rows } = await session.send<{ errors: number }>({
+    text: `select (apply_error_count + sync_error_count)::int as errors
+      from pg_stat_subscription_stats where subname = $1`,
+    values: [name],
+  });
+  return rows[0]?.errors ?? 0;
 }
 
 /** Also when the publisher cannot be reached. @returns the slots that are left there */

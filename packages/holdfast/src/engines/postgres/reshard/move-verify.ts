@@ -9,7 +9,9 @@
 import { HoldfastError } from "../../../call/index.ts";
 import type { PgSession } from "../session.ts";
 import { ident, lookUntil, type MoveContext, onSource, onTarget } from "./move-context.ts";
-import { raiseMark, whileQuiet } from "./move-fence.ts";
+import { raiseMark, readMark, whileQuiet } from "./move-fence.ts";
+import { inTransaction } from "./move-record.ts";
+import { slotState } from "./move-stream.ts";
 import { copiedTables, shardTables } from "./move-tables.ts";
 
 const beginSnapshot = `begin isolation level repeatable read read only; set local timezone to 'UTC';
@@ -26,6 +28,7 @@ export async function verifyCopy(context: MoveContext): Promise<Verified> {
   return onSource(context)((source) =>
     onTarget(context)(async (target) => {
       try {
+        await caughtUp(context);
         await atOnePoint(context, source, target);
         return await compare(context, source, target);
       } finally {
@@ -38,6 +41,24 @@ export async function verifyCopy(context: MoveContext): Promise<Verified> {
       }
     }),
   );
+}
+
+/** Waits until what is written now arrives, as long as there is a stream that could bring it. */
+async function caughtUp(context: MoveContext): Promise<void> {
+  const { move, clock } = context;
+  const untilMs = clock.monotonicMs() + arriveMsMax;
+  const wanted = await onSource(context)(async (session) => {
+    await inTransaction(session, () => raiseMark(session, move.mark));
+    return (await readMark(session, move.mark)) ?? 0;
+  });
+  await lookUntil(context, 20, async () => {
+    const arrived = await onTarget(context)((session) => readMark(session, move.mark));
+    if ((arrived ?? 0) >= wanted) return true;
+    const slot = await onSource(context)((session) => slotState(session, move.stream));
+    if (slot !== "there") throw cutError(context);
+    if (clock.monotonicMs() > untilMs) throw behindError(context);
+    return undefined;
+  });
 }
 
 /** Begins a transaction on each, with snapshots of the same state. */
@@ -54,7 +75,9 @@ async function atOnePoint(context: MoveContext, source: PgSession, target: PgSes
           await raiseMark(writer, move.mark);
         }),
       );
+      const untilMs = context.clock.monotonicMs() + gateMsMax;
       await lookUntil(context, 5, async () => {
+        if (context.clock.monotonicMs() > untilMs) throw cutError(context);
         const { rowCount } = await gate.send({
           text: `select from pg_locks l join pg_stat_subscription s on s.pid = l.pid
             where s.subname = $1 and l.relation = 'holdfast.shard_mark'::regclass and not l.granted`,
@@ -67,6 +90,29 @@ async function atOnePoint(context: MoveContext, source: PgSession, target: PgSes
       await gate.send({ text: "rollback" }).catch(() => gate.taint());
     }
   });
+}
+
+/** How long a mark may take to arrive, in milliseconds: what was written during the copy comes first. */
+const arriveMsMax = 300_000;
+
+/** How long the gate may be shut, in milliseconds: other moves to this node wait behind it as well. */
+const gateMsMax = 10_000;
+
+/** A server has gone away, or was replaced: what is there is looked at again. */
+function cutError({ move }: MoveContext): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_UNAVAILABLE",
+    `The stream of shard ${move.shard} from ${move.source} to ${move.target} brings nothing just now.`,
+    { data: { shard: move.shard } },
+  );
+}
+
+function behindError({ move }: MoveContext): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_RESHARD_FAILED",
+    `What is written to shard ${move.shard} does not arrive on ${move.target}, or not as fast as it is written, in ${arriveMsMax / 60_000} minutes; the log of that server says more (subscription "${move.stream}"). A migration since the copy began is the usual reason, or a server with too much to do.`,
+    { data: { shard: move.shard, subscription: move.stream } },
+  );
 }
 
 interface Digest {

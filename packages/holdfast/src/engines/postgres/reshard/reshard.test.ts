@@ -187,11 +187,70 @@ test("a declaration that names more nodes, or fewer, moves nothing: data is wher
   await fewer.close();
 });
 
-test("shards spread over the nodes evenly, and leave a node that is not wanted", async () => {
+test("shards spread over the nodes evenly, and leave a node that is not wanted, whatever the epoch", async () => {
+  // Epochs are compared as numbers: 10 comes behind 9.
+  await opened.nodes.primary("node-1").use(async (session) => {
+    await session.send({ text: "begin read write" });
+    await session.send({
+      text: "insert into holdfast.shard_map (epoch, places) select 8, places from holdfast.shard_map",
+    });
+    await session.send({ text: "commit" });
+  });
   await using resharder = await openReshard(bank, config, options);
   expect(resharder.plan({})).toEqual([]);
   expect(resharder.plan({ nodes: ["node-1"] }).map(({ shard }) => shard)).toEqual([1, 3]);
   await resharder.move({ nodes: ["node-1"], keep: false });
   expect(resharder.map.places.map(({ node }) => node)).toEqual(["node-1", "node-1", "node-1", "node-1"]);
+  expect(resharder.map.epoch).toBe(10);
   expect(resharder.plan({})).toHaveLength(2);
+  await resharder.move({ keep: false });
+  expect(resharder.map.epoch).toBe(12);
+  await opened.nodes.map.refresh();
+  expect(opened.nodes.map.current).toEqual(resharder.map);
+});
+
+test("a migration between a stopped move and the next try begins the copy anew; one after a move closes the way back", async () => {
+  const owner = "donald";
+  const { shard, node, other } = await opened.placeOf(owner);
+  const { id } = await opened.add(owner);
+  const alter = (where: string, schema: string) =>
+    opened.nodes.primary(where).use(async (session) => {
+      await session.send({ text: "begin read write" });
+      await session.send({ text: `alter table ${schema}.rate add column note text` });
+      await session.send({ text: "commit" });
+    });
+  const stop = new AbortController();
+  {
+    await using resharder = await openReshard(bank, config, {
+      ...options,
+      signal: stop.signal,
+      onStep: (action) => (action === "copy" ? stop.abort() : undefined),
+    });
+    await expect(resharder.move({ nodes: [other], shards: [shard] })).rejects.toThrow();
+  }
+  await alter(node, `s${shard}`);
+  {
+    await using resharder = await openReshard(bank, config, options);
+    // The column is in no migration, so that the copy cannot be made like the original.
+    await expect(resharder.resume()).rejects.toMatchObject({
+      message: expect.stringContaining("column rate.note text"),
+    });
+    await resharder.abort();
+  }
+  await opened.nodes.primary(node).use(async (session) => {
+    await session.send({ text: "begin read write" });
+    await session.send({ text: `alter table s${shard}.rate drop column note` });
+    await session.send({ text: "commit" });
+  });
+  await using resharder = await openReshard(bank, config, options);
+  const [move] = await resharder.move({ nodes: [other], shards: [shard] });
+  await alter(other, move?.schemaAfter ?? "");
+  await expect(resharder.back()).rejects.toMatchObject({
+    code: "HOLDFAST_RESHARD_FAILED",
+    message: expect.stringContaining("cannot be taken back any more"),
+  });
+  await resharder.abort();
+  await resharder.finish();
+  expect(await opened.idsOf(owner)).toEqual([id]);
+  expect((await opened.placeOf(owner)).node).toBe(other);
 });
