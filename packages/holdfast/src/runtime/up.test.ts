@@ -86,6 +86,23 @@ test("status shows every process", async () => {
   for (const { name, pid } of status.instances) expect(stdout).toMatch(new RegExp(`${name} .* ${pid} `));
 });
 
+test("a statement that no index serves is warned of, until a migration makes the index", async () => {
+  await get("/search/secret");
+  const notice = await eventually(() =>
+    up.events.find(({ text }) => typeof text === "string" && text.startsWith("missing-index: notes: ")),
+  );
+  expect(notice).toMatchObject({ event: "notice", level: "warn" });
+  expect(notice.text).toContain("create index on note (text)");
+  expect(notice.text).not.toContain("secret");
+  expect((await project.status()).warnings.map(({ code, data }) => [code, data.table])).toEqual([
+    ["missing-index", "note"],
+  ]);
+  const { stdout } = await project.holdfast("status");
+  expect(stdout).toContain("Warnings:\n  missing-index: notes: ");
+  project.write("migrations/002_note_text.sql", "create index on note (text);");
+  await eventually(async () => (await project.status()).warnings.length === 0);
+});
+
 test("a second supervisor of the project is refused, and the first one is named", async () => {
   const second = await project.holdfast("up", "--port", "0");
   expect(second.code).toBe(4);

@@ -30,6 +30,8 @@ export interface KeyedTableOptions {
 
 /** Longer keys do not fit into an index page with their neighbours. */
 export const keyBytesMax = 1_024;
+/** More at once is a search, and belongs into pages. */
+const keysMax = 10_000;
 
 export class KeyedTable {
   readonly database: AnyDatabase;
@@ -74,6 +76,10 @@ export class KeyedTable {
     how: ReadHow,
     run: (sql: Statements, keys: readonly string[]) => Promise<readonly T[]>,
   ): Promise<T[]> {
+    if (!Array.isArray(keys) || keys.length > keysMax)
+      refuseInput(this.what, [
+        `keys should be a list of at most ${keysMax}, got ${Array.isArray(keys) ? keys.length : typeof keys}. Ask for them in parts`,
+      ]);
     const groups = new Map<number, { readonly shard: Shard<AnyTables>; readonly keys: string[] }>();
     for (const key of new Set(keys)) {
       const shard = this.#shardOf(key);
