@@ -101,6 +101,17 @@ export const errorCodes = {
     permanent: true,
     summary: "Another program listens on the port that the gateway should have.",
   },
+  HOLDFAST_HOSTS_CONFLICT: {
+    outcome: "not-applied",
+    permanent: true,
+    summary:
+      "Two hosts of a node both claim to be what only one can be; nobody is believed until that is put right.",
+  },
+  HOLDFAST_POOLER: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A pooler stands between this process and Postgres that does not keep a server for each client.",
+  },
   HOLDFAST_CONNECTION_BUDGET: {
     outcome: "not-applied",
     permanent: true,

@@ -37,6 +37,7 @@ import type { QuorumProof } from "./quorum-proof.ts";
 import { checkPrimary } from "./read-position.ts";
 import { askInserted } from "./routing-position.ts";
 import type { PgSession } from "./session.ts";
+import { sqlStateOf } from "./session-error.ts";
 import { askWithin, untilOver, watchSilence } from "./session-watch.ts";
 
 export interface WriteRequest<T> {
@@ -114,6 +115,8 @@ export async function writeTransaction<T>(asked: WriteRequest<T>, first = 1): Pr
       error = lostCommitError(poolOf(request), ended.cause);
     } else {
       error = ended.error;
+      // Refused as read-only: what takes writes was a standby, or has become one.
+      if (sqlStateOf(ended.own) === "25006") poolOf(request).suspect();
       if (!mayTryAgain(ended.own)) {
         if (ended.undone) request.undone?.();
         throw error;

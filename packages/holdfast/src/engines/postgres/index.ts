@@ -1,7 +1,15 @@
 /** Postgres as an engine: databases, topics and the invalidation bus, and what they need on a server. */
 export { type BusDatabase, postgresInvalidationBus } from "./bus.ts";
-export type { DatabaseConfig, PostgresEndpoint, PostgresNodeConfig, ShardMap } from "./config.ts";
+export type {
+  DatabaseConfig,
+  HostsDatabaseConfig,
+  HostsNodeConfig,
+  PostgresEndpoint,
+  PostgresNodeConfig,
+  ShardMap,
+} from "./config.ts";
 export { postgresDatabase } from "./database.ts";
+export type { HostStatus, HostsStatus } from "./hosts-watch.ts";
 export { installFramework } from "./install.ts";
 export { maintainMarkers } from "./marker.ts";
 export { type Migrated, type MigrateOptions, migrateDatabase } from "./migrate.ts";
