@@ -10,15 +10,30 @@
  */
 import pg from "pg";
 import { HoldfastError } from "../../call/index.ts";
-import type { PgSession, SessionOptions } from "./session.ts";
+import type { PostgresEndpoint } from "./config.ts";
 import { isServerError } from "./session-error.ts";
+
+/** What has to be known of a session that comes through a pooler. */
+export interface PooledSession {
+  readonly endpoint: PostgresEndpoint;
+  readonly ended: boolean;
+  /** It is not to be given to anybody again. */
+  taint(): void;
+  onceEnded(tell: () => void): void;
+}
+
+export interface PooledOptions {
+  readonly applicationName: string;
+  readonly where: string;
+  readonly connectTimeoutMs: number;
+}
 
 /** What is otherwise set at the start of a connection. */
 export const pooledSettings = `set default_transaction_read_only to on;
   set idle_in_transaction_session_timeout to 60000`;
 
 /** Which session has which server process, of all that come through poolers, in this Node process. */
-const backends = new Map<string, PgSession>();
+const backends = new Map<string, PooledSession>();
 
 /**
  * Notes that `session` has the server process `backend`. Two sessions that are alive and have the same one are proof
@@ -28,10 +43,10 @@ const backends = new Map<string, PgSession>();
  * @throws {HoldfastError} HOLDFAST_POOLER
  */
 export async function claimBackend(
-  session: PgSession,
+  session: PooledSession,
   system: string,
   backend: number,
-  options: SessionOptions,
+  options: PooledOptions,
 ): Promise<number> {
   const key = `${system} ${backend}`;
   const holder = backends.get(key);
@@ -48,7 +63,7 @@ export async function claimBackend(
 }
 
 /** `undefined` when the pooler has no second server to give: that says nothing. */
-async function backendOfAnother(session: PgSession, options: SessionOptions): Promise<number | undefined> {
+async function backendOfAnother(session: PooledSession, options: PooledOptions): Promise<number | undefined> {
   const { host, port, database, user, password } = session.endpoint;
   const client = new pg.Client({
     host,
