@@ -34,7 +34,11 @@ export interface SystemDescription {
     readonly replication: ResolvedReplication;
   }[];
   readonly caches: readonly string[];
-  readonly topics: readonly { readonly name: string; readonly home: string | undefined }[];
+  readonly topics: readonly {
+    readonly name: string;
+    readonly home: string | undefined;
+    readonly partitions: number;
+  }[];
 }
 
 export function describeSystem(system: System): SystemDescription {
@@ -65,7 +69,11 @@ export function describeSystem(system: System): SystemDescription {
       replication: options.replication,
     })),
     caches: system.caches.map(({ name }) => name),
-    topics: system.topics.map(({ name, options }) => ({ name, home: options.home?.name })),
+    topics: system.topics.map(({ name, options }) => ({
+      name,
+      home: options.home?.name,
+      partitions: options.partitions,
+    })),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Brings every database of a system to the state that its code expects: the framework's tables, then its own. */
 import type { Clock } from "../clock/index.ts";
 import { installFramework } from "../engines/postgres/install.ts";
+import { openTopicLog } from "../engines/postgres/log-tables.ts";
 import { migrateDatabase } from "../engines/postgres/migrate.ts";
 import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import { redeclareDatabase, type SystemDescription } from "./describe.ts";
@@ -30,6 +31,12 @@ export async function migrateSystem(
         onProgress: ({ shard, file }) =>
           progress(`Migrating ${described.name}: ${file}, shard ${shard + 1} of ${described.shardCount}`),
       });
+      // Parts may make no tables, so their topics' logs are there before them.
+      const [first] = description.databases;
+      for (const { name, home = first?.name, partitions } of description.topics) {
+        if (home !== described.name) continue;
+        await nodes.primary(nodes.home).use((session) => openTopicLog(session, name, partitions));
+      }
     } finally {
       await nodes.close();
     }

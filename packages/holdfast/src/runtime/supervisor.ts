@@ -18,6 +18,7 @@ import { failoverNotice } from "./failover-notice.ts";
 import { stopLeftChildren, stopLeftServers } from "./leftovers.ts";
 import { openLogFiles } from "./log-files.ts";
 import { migrateSystem } from "./migrate-system.ts";
+import { grantPartRoles, partRoles, worldAs } from "./part-roles.ts";
 import { startPostgresNodes } from "./postgres-nodes.ts";
 import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
 import { reloadOnChange } from "./reload.ts";
@@ -179,9 +180,11 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       undo.atOnce.addEventListener("abort", () => void stopNodes(), { once: true });
     }
     const world = worldConfig(description, postgres);
+    const roles = partRoles(description, clock.random);
     if (postgres) {
       enter("Preparing the databases");
       await migrateSystem(description, world, { clock, progress });
+      await grantPartRoles(world, roles, clock);
     }
 
     enter("Starting the parts");
@@ -189,7 +192,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       project,
       systemFile,
       description,
-      world,
+      worldOf: (part) => worldAs(world, roles, part),
       clock,
       reporter,
       logs,

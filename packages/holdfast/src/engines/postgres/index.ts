@@ -14,4 +14,5 @@ export { installFramework } from "./install.ts";
 export { maintainMarkers } from "./marker.ts";
 export { type Migrated, type MigrateOptions, migrateDatabase } from "./migrate.ts";
 export { type DatabaseNodes, type DatabaseNodesEnv, openDatabaseNodes } from "./nodes.ts";
+export { type DatabaseRole, grantRoles, type RoleAccess } from "./roles.ts";
 export { type PostgresTopic, postgresTopic } from "./topic.ts";

@@ -9,6 +9,7 @@ import type { InstallStep } from "./install-step.ts";
 import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import type { PgSession } from "./session.ts";
+import { timelineInstall } from "./timeline-sql.ts";
 import { tombstoneInstall, topicInstall } from "./topic-sql.ts";
 
 /** In the order in which they run. A block appends its steps; none is ever removed or edited. */
@@ -17,6 +18,7 @@ export const installSteps: readonly InstallStep[] = [
   busInstall,
   topicInstall,
   tombstoneInstall,
+  timelineInstall,
 ];
 
 /** Of the transaction that installs or migrates: one at a time per database. */

@@ -77,6 +77,7 @@ function codeOf(error: ServerError): ErrorCode {
   if (error.code.startsWith("40") || error.code === "55P03" || isStalePlan(error))
     return "HOLDFAST_SQL_RETRY";
   if (error.code.startsWith("23")) return "HOLDFAST_SQL_CONFLICT";
+  if (error.code === "42501") return "HOLDFAST_SQL_PERMISSION";
   return "HOLDFAST_SQL_ERROR";
 }
 
@@ -107,6 +108,8 @@ const remedies: { readonly [code in ErrorCode]?: string } = {
   HOLDFAST_UNAVAILABLE: "Nothing was committed; try again when the server is back.",
   HOLDFAST_SQL_RETRY: "Nothing was committed; the transaction can be run again.",
   HOLDFAST_SQL_CONFLICT: "Nothing was committed; data.constraint names what refused it.",
+  HOLDFAST_SQL_PERMISSION:
+    "Nothing was committed; the role that this program connects with may not do it. Grant it, or connect with another role.",
   HOLDFAST_SQL_ERROR: "Nothing was committed; correct the statement.",
 };
 
