@@ -162,7 +162,9 @@ test("who got hold of a role gets no further", async () => {
     }
     // Granting what one may not pass on is no error for Postgres, and does nothing.
     await client.query("grant select on s0.item to public");
-    const { rows } = await client.query("select has_table_privilege('public', 's0.item', 'select') as passed");
+    const { rows } = await client.query(
+      "select has_table_privilege('public', 's0.item', 'select') as passed",
+    );
     expect(rows).toEqual([{ passed: false }]);
   } finally {
     await client.end();
