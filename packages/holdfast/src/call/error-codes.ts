@@ -101,6 +101,27 @@ export const errorCodes = {
     permanent: true,
     summary: "Another program listens on the port that the gateway should have.",
   },
+  HOLDFAST_HOSTS_CONFLICT: {
+    outcome: "not-applied",
+    permanent: true,
+    summary:
+      "Two hosts of a node both claim to be what only one can be; nobody is believed until that is put right.",
+  },
+  HOLDFAST_POOLER: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A pooler stands between this process and Postgres that does not keep a server for each client.",
+  },
+  HOLDFAST_SQL_PERMISSION: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "The database role of this program may not do what the statement does; nothing was committed.",
+  },
+  HOLDFAST_ROLE_TAKEN: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A database role of that name exists and was not made by Holdfast; it was left as it is.",
+  },
   HOLDFAST_CONNECTION_BUDGET: {
     outcome: "not-applied",
     permanent: true,

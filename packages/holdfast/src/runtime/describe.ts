@@ -45,7 +45,11 @@ export interface SystemDescription {
       | undefined;
   }[];
   readonly caches: readonly string[];
-  readonly topics: readonly { readonly name: string; readonly home: string | undefined }[];
+  readonly topics: readonly {
+    readonly name: string;
+    readonly home: string | undefined;
+    readonly partitions: number;
+  }[];
 }
 
 export function describeSystem(system: System): SystemDescription {
@@ -79,7 +83,11 @@ export function describeSystem(system: System): SystemDescription {
       reference: options.reference && { ...options.reference, migrations: options.reference.migrations.href },
     })),
     caches: system.caches.map(({ name }) => name),
-    topics: system.topics.map(({ name, options }) => ({ name, home: options.home?.name })),
+    topics: system.topics.map(({ name, options }) => ({
+      name,
+      home: options.home?.name,
+      partitions: options.partitions,
+    })),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Clock } from "../clock/index.ts";
 import { postgresDatabase } from "../engines/postgres/database.ts";
 import { installFramework } from "../engines/postgres/install.ts";
+import { openTopicLog } from "../engines/postgres/log-tables.ts";
 import { migrateDatabase } from "../engines/postgres/migrate.ts";
 import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import { redeclareDatabase, type SystemDescription } from "./describe.ts";
@@ -41,6 +42,12 @@ export async function migrateSystem(
         const { behind } = await postgresDatabase(declaration, nodes, clock).reference.settle(settleMs);
         for (const { node, message } of behind)
           progress(`Reference tables of ${described.name}: ${node} is behind: ${message}`);
+      }
+      // Parts may make no tables, so their topics' logs are there before them.
+      const [first] = description.databases;
+      for (const { name, home = first?.name, partitions } of description.topics) {
+        if (home !== described.name) continue;
+        await nodes.primary(nodes.home).use((session) => openTopicLog(session, name, partitions));
       }
     } finally {
       await nodes.close();

@@ -20,7 +20,8 @@ export interface RunningPartsOptions {
   readonly project: Project;
   readonly systemFile: string;
   readonly description: SystemDescription;
-  readonly world: WorldConfig;
+  /** How a part's instances see the system: with the rights of that part. */
+  readonly worldOf: (part: string) => WorldConfig;
   readonly clock: Clock;
   readonly reporter: Reporter;
   readonly logs: LogFiles;
@@ -132,7 +133,7 @@ export function startInstances(options: RunningPartsOptions): RunningParts {
     return place;
   };
 
-  const { systemFile, world } = options;
+  const { systemFile, worldOf } = options;
   for (const [kind, list] of [
     ["service", description.services],
     ["worker", description.workers],
@@ -142,7 +143,7 @@ export function startInstances(options: RunningPartsOptions): RunningParts {
         const instance = `${part.name}-${n}`;
         addPlace(kind, part.name, instance, () => ({
           entry: entryFile(kind),
-          start: { kind: "start-part", systemFile, part: part.name, instance, world },
+          start: { kind: "start-part", systemFile, part: part.name, instance, world: worldOf(part.name) },
         }));
       }
     }

@@ -20,6 +20,7 @@ import { recoverSystem } from "./in-doubt.ts";
 import { stopLeftChildren, stopLeftServers } from "./leftovers.ts";
 import { openLogFiles } from "./log-files.ts";
 import { migrateSystem } from "./migrate-system.ts";
+import { grantPartRoles, partRoles, worldAs } from "./part-roles.ts";
 import { startPostgresNodes } from "./postgres-nodes.ts";
 import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
 import { reloadOnChange } from "./reload.ts";
@@ -206,9 +207,11 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       undo.atOnce.addEventListener("abort", () => void stopNodes(), { once: true });
     }
     const world = worldConfig(description, postgres, options.watch);
+    const roles = partRoles(description, clock.random);
     if (postgres) {
       enter("Preparing the databases");
       await migrateSystem(description, world, { clock, progress });
+      await grantPartRoles(world, roles, clock);
       const warn = (text: string) => reporter.notice("warn", text);
       const recovery = recoverSystem(description, world, { clock, warn });
       inDoubt = () => recovery.status();
@@ -227,7 +230,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       project,
       systemFile,
       description,
-      world,
+      worldOf: (part) => worldAs(world, roles, part),
       clock,
       reporter,
       logs,

@@ -4,6 +4,7 @@ export { findProgram, type SystemProgram } from "./debian.ts";
 export { type EtcdMember, startTestEtcd, type TestEtcd, type TestEtcdOptions } from "./etcd.ts";
 export { type TestFaultTargetOptions, testFaultTarget } from "./fault-target.ts";
 export { type NatsMember, startTestNats, type TestNats, type TestNatsOptions } from "./nats.ts";
+export { startTestPgBouncer, type TestPgBouncer, type TestPgBouncerOptions } from "./pgbouncer.ts";
 export { freePort } from "./ports.ts";
 export {
   type FreshDatabaseOptions,

@@ -24,7 +24,10 @@ test("both keys change, or neither, and recovery knows which", async () => {
   );
   expect(await Promise.all(keys.map((key) => bank.balance(key)))).toEqual([7, 7]);
   // Two that were left prepared: one was decided, the other was not.
-  const [decided, undecided] = [{ id: drawMarkerId(systemClock) }, { id: drawMarkerId(systemClock) }] as const;
+  const [decided, undecided] = [
+    { id: drawMarkerId(systemClock) },
+    { id: drawMarkerId(systemClock) },
+  ] as const;
   for (const { id } of [decided, undecided]) {
     const gid = formatGid({ id, number: 1, participants: 1, coordinator: "a" });
     await bank.nodes.primary("b").use(async (session) => {

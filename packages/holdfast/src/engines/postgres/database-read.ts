@@ -73,6 +73,8 @@ export async function readOnly<T>(request: ReadRequest<T>): Promise<T> {
 /** On the first server that is there and far enough. */
 async function readFirst<T>(request: ReadRequest<T>): Promise<T> {
   const { nodes, node, read, patience, clock } = request;
+  const located = nodes.located(node);
+  if (located) await untilOver(patience.call, located, () => overError(patience.call as Call, "not-applied"));
   const primary = nodes.primary(node);
   const behind: NodePool[] = [];
   let lost: HoldfastError | undefined;

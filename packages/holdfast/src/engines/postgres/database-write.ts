@@ -37,6 +37,7 @@ import type { QuorumProof } from "./quorum-proof.ts";
 import { checkPrimary } from "./read-position.ts";
 import { askInserted } from "./routing-position.ts";
 import type { PgSession } from "./session.ts";
+import { sqlStateOf } from "./session-error.ts";
 import { askWithin, untilOver, watchSilence } from "./session-watch.ts";
 import { MovedAway, movedAway } from "./shard-moved.ts";
 
@@ -126,6 +127,8 @@ export async function writeTransaction<T>(asked: WriteRequest<T>, first = 1): Pr
       error = ended.error;
       // Nothing was applied, and here it never will be: whoever routes it finds where the shard is now.
       if (ended.moved) throw ended.moved;
+      // Refused as read-only: what takes writes was a standby, or has become one.
+      if (sqlStateOf(ended.own) === "25006") poolOf(request).suspect();
       if (!mayTryAgain(ended.own)) {
         if (ended.undone) request.undone?.();
         throw error;

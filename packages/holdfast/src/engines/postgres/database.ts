@@ -74,7 +74,7 @@ export function postgresDatabase(
    * declared may be away for now, and may be the next primary.
    */
   const isTracked = (node: string): boolean =>
-    declaration.options.replicas > 0 || nodes.replicas(node).length > 0;
+    declaration.options.replicas > 0 || nodes.replicas(node).length > 0 || nodes.located(node) !== undefined;
 
   const { replication } = declaration.options;
   const quorumOf = (node: string): QuorumProof | undefined =>

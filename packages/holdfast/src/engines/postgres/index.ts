@@ -1,7 +1,15 @@
 /** Postgres as an engine: databases, topics and the invalidation bus, and what they need on a server. */
 export { type BusDatabase, postgresInvalidationBus } from "./bus.ts";
-export type { DatabaseConfig, PostgresEndpoint, PostgresNodeConfig, ShardMap } from "./config.ts";
+export type {
+  DatabaseConfig,
+  HostsDatabaseConfig,
+  HostsNodeConfig,
+  PostgresEndpoint,
+  PostgresNodeConfig,
+  ShardMap,
+} from "./config.ts";
 export { postgresDatabase } from "./database.ts";
+export type { HostStatus, HostsStatus } from "./hosts-watch.ts";
 export { installFramework } from "./install.ts";
 export { maintainMarkers } from "./marker.ts";
 export { type Migrated, type MigrateOptions, migrateDatabase } from "./migrate.ts";
@@ -11,6 +19,7 @@ export type { MoveRecord } from "./reshard/move-record.ts";
 export type { MoveProgress } from "./reshard/move-shard.ts";
 export { openReshard, type Resharder, type ReshardOptions, type ReshardRequest } from "./reshard/reshard.ts";
 export { readShards, type ShardsState } from "./reshard/reshard-state.ts";
+export { type DatabaseRole, grantRoles, type RoleAccess } from "./roles.ts";
 export { type PostgresTopic, postgresTopic } from "./topic.ts";
 export {
   type DevelopmentWatch,

@@ -15,6 +15,7 @@ import { placementInstall } from "./placement-sql.ts";
 import { rowsInstall } from "./rows-sql.ts";
 import type { PgSession } from "./session.ts";
 import { shardMapInstall } from "./shard-map-sql.ts";
+import { timelineInstall } from "./timeline-sql.ts";
 import { tombstoneInstall, topicInstall } from "./topic-sql.ts";
 
 /** In the order in which they run. A block appends its steps; none is ever removed or edited. */
@@ -29,6 +30,7 @@ export const installSteps: readonly InstallStep[] = [
   keptInstall,
   decisionInstall,
   shardMapInstall,
+  timelineInstall,
 ];
 
 /** Of the transaction that installs or migrates: one at a time per database. */

@@ -46,11 +46,11 @@ export function lagMsOf(
 export class LagWatch {
   readonly #clock: Clock;
   readonly #primary: NodePool;
-  readonly #replicas: readonly NodePool[];
+  readonly #replicas: () => readonly NodePool[];
   #samples: Sample[] = [];
   #asking: Promise<void> | undefined;
 
-  constructor(clock: Clock, primary: NodePool, replicas: readonly NodePool[]) {
+  constructor(clock: Clock, primary: NodePool, replicas: () => readonly NodePool[]) {
     this.#clock = clock;
     this.#primary = primary;
     this.#replicas = replicas;
@@ -88,7 +88,7 @@ export class LagWatch {
       // Away: the samples that there are go on ageing, and the replicas with them.
       .catch(() => {});
     await Promise.all(
-      this.#replicas.map((pool) =>
+      this.#replicas().map((pool) =>
         pool
           .use((session) => askWithin(session, patience, this.#clock, askReplayed), patience)
           .then((replayed) => {

@@ -42,3 +42,11 @@ export function noConnectionError(where: string, waitedMs: number): HoldfastErro
     { data: { where, waitedMs } },
   );
 }
+
+export function vacantError(where: string, why: string, waitedMs: number): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_UNAVAILABLE",
+    `${where}: ${why}, and none came to in ${Math.round(waitedMs)} ms. Nothing was sent. Promote one of them, or correct the hosts of the node.`,
+    { data: { where, waitedMs } },
+  );
+}

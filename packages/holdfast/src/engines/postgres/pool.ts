@@ -8,7 +8,7 @@
 import { type Call, HoldfastError, type LogPosition } from "../../call/index.ts";
 import type { Clock, Timer } from "../../clock/index.ts";
 import type { PostgresEndpoint } from "./config.ts";
-import { noConnectionError, overError, type Patience, patienceOf } from "./pool-lease.ts";
+import { noConnectionError, overError, type Patience, patienceOf, vacantError } from "./pool-lease.ts";
 import { PgSession } from "./session.ts";
 import { SharedSessions } from "./shared-sessions.ts";
 
@@ -23,7 +23,20 @@ export interface PoolOptions {
   readonly queueMax?: number;
   /** How long opening a connection may take, in milliseconds. Default 2_000. */
   readonly connectTimeoutMs?: number;
+  /**
+   * The server is perhaps not what it was: a connection broke or could not be opened, or it refused its role.
+   *
+   * @param timeline a timeline that is known to have begun
+   */
+  readonly onTrouble?: (timeline?: number) => void;
 }
+
+/** What a pool is told to do while no server has its role. */
+export type Vacancy =
+  /** Those who ask wait, as long as they are patient; `why` is what they are told when that ends. */
+  | { readonly kind: "wait"; readonly why: string }
+  /** Those who ask are refused. */
+  | { readonly kind: "refuse"; readonly error: HoldfastError };
 
 export const poolDefaults = { size: 10, queueMaxPerSession: 32, connectTimeoutMs: 2_000 } as const;
 
@@ -44,9 +57,6 @@ interface Waiter {
 export class NodePool {
   readonly node: string;
   readonly role: "primary" | "replica";
-  /** For messages: database, node and role. */
-  readonly where: string;
-  readonly endpoint: PostgresEndpoint;
   /** Sessions that readers share. */
   readonly shared: SharedSessions = new SharedSessions(this);
   /** A position that this standby is known to have reached. Forgotten when its server goes away. */
@@ -59,6 +69,11 @@ export class NodePool {
   readonly #leased = new Set<PgSession>();
   readonly #waiters = new Set<Waiter>();
   #connecting = 0;
+  #endpoint: PostgresEndpoint;
+  #vacancy: Vacancy | undefined;
+  /** Grows with each move: sessions of an earlier one are not given to anybody. */
+  #move = 0;
+  #moveOf = new WeakMap<PgSession, number>();
   #avoidUntilMs = Number.NEGATIVE_INFINITY;
   #closing: Promise<void> | undefined;
   #drained: (() => void) | undefined;
@@ -66,12 +81,21 @@ export class NodePool {
   constructor(options: PoolOptions, clock: Clock) {
     this.node = options.node;
     this.role = options.role;
-    this.endpoint = options.endpoint;
-    this.where = `${options.endpoint.database}/${options.node} ${options.role}`;
+    this.#endpoint = options.endpoint;
     this.#options = options;
     this.#clock = clock;
     this.#size = options.size ?? poolDefaults.size;
     this.#queueMax = options.queueMax ?? this.#size * poolDefaults.queueMaxPerSession;
+  }
+
+  /** Where it connects to; while no server has its role, where it did before. */
+  get endpoint(): PostgresEndpoint {
+    return this.#endpoint;
+  }
+
+  /** For messages: database, node and role. */
+  get where(): string {
+    return `${this.#endpoint.database}/${this.node} ${this.role}`;
   }
 
   /** Whether the last connect failed a moment ago: ask another server first if there is one. */
@@ -112,6 +136,7 @@ export class NodePool {
   /** A session of one's own; every lease must be released. @throws as `use` says */
   lease(patience: Patience, schema?: string): Promise<PgSession> | PgSession {
     if (this.#closing) throw this.#closedError();
+    if (this.#vacancy?.kind === "refuse") throw this.#vacancy.error;
     patience.call?.throwIfOver();
     const free = this.#takeIdle(schema);
     if (free) {
@@ -135,7 +160,7 @@ export class NodePool {
   /** Takes a session back; one that is not fit for the next holder is closed. */
   release(session: PgSession): void {
     if (!this.#leased.delete(session)) return;
-    if (session.reusable && !this.#closing) {
+    if (session.reusable && !this.#closing && this.#isCurrent(session)) {
       this.#offer(session);
     } else {
       // Whatever it is in the middle of is nobody's any more; the server rolls it back.
@@ -153,6 +178,43 @@ export class NodePool {
    */
   releaseOnceAnswered(session: PgSession): void {
     session.onceAnswered(() => this.release(session));
+  }
+
+  /**
+   * Goes on with another server. Those who wait get theirs from there.
+   *
+   * @param cut ends what is under way on the server before with this; default: it may end by itself. A COMMIT that
+   *   is cut is unknown, and settled on the new server; everything else was not applied
+   */
+  pointAt(endpoint: PostgresEndpoint, cut?: HoldfastError): void {
+    this.#leave(cut);
+    this.#endpoint = endpoint;
+    this.#vacancy = undefined;
+    this.#avoidUntilMs = Number.NEGATIVE_INFINITY;
+    this.#fill();
+  }
+
+  /** No server has its role for now. @param cut as `pointAt` says */
+  vacate(vacancy: Vacancy, cut?: HoldfastError): void {
+    this.#leave(cut);
+    this.#vacancy = vacancy;
+    if (vacancy.kind === "refuse") for (const waiter of [...this.#waiters]) waiter.reject(vacancy.error);
+  }
+
+  /** Says that the server is perhaps not what it was. @param timeline one that is known to have begun */
+  suspect(timeline?: number): void {
+    if (!this.#closing) this.#options.onTrouble?.(timeline);
+  }
+
+  #leave(cut: HoldfastError | undefined): void {
+    this.#move++;
+    this.replayed = undefined;
+    for (const session of this.#idle.splice(0)) void this.#part(session);
+    if (cut) for (const session of this.#leased) session.destroy(cut);
+  }
+
+  #isCurrent(session: PgSession): boolean {
+    return this.#moveOf.get(session) === this.#move;
   }
 
   /** Refuses new operations, lets those under way end (for five seconds), and closes. May be called again. */
@@ -232,7 +294,7 @@ export class NodePool {
       // A call with a deadline gives up by its signal.
       if (!call || call.deadlineAtMs === Number.POSITIVE_INFINITY) {
         const waitMs = Math.max(0, patience.untilMs - since);
-        timer = this.#clock.timer(waitMs, () => waiter.reject(noConnectionError(this.where, waitMs)));
+        timer = this.#clock.timer(waitMs, () => waiter.reject(this.#inVainError(waitMs)));
       }
       this.#waiters.add(waiter);
     });
@@ -240,6 +302,7 @@ export class NodePool {
 
   /** Opens sessions for those who wait, as far as the size allows. */
   #fill(): void {
+    if (this.#vacancy) return;
     const total = () => this.#idle.length + this.#leased.size + this.#connecting;
     while (!this.#closing && this.#waiters.size > this.#connecting && total() < this.#size)
       void this.#connect();
@@ -247,21 +310,29 @@ export class NodePool {
 
   async #connect(): Promise<void> {
     this.#connecting++;
+    const move = this.#move;
     try {
-      const session = await PgSession.connect(this.endpoint, {
+      const session = await PgSession.connect(this.#endpoint, {
         applicationName: this.#options.applicationName,
         where: this.where,
         connectTimeoutMs: this.#options.connectTimeoutMs ?? poolDefaults.connectTimeoutMs,
       });
       this.#connecting--;
       session.connectedAtMs = this.#clock.monotonicMs();
-      this.#avoidUntilMs = Number.NEGATIVE_INFINITY;
+      this.#moveOf.set(session, move);
       session.onEnd = () => this.#forget(session);
-      if (this.#closing) void this.#part(session);
-      else this.#offer(session);
+      if (this.#closing || !this.#isCurrent(session)) {
+        void this.#part(session);
+        this.#fill();
+      } else {
+        this.#avoidUntilMs = Number.NEGATIVE_INFINITY;
+        this.#offer(session);
+      }
     } catch (error) {
       this.#connecting--;
-      this.#connectFailed(error as HoldfastError);
+      // Of the server before, it says nothing about this one.
+      if (move === this.#move) this.#connectFailed(error as HoldfastError);
+      else this.#fill();
     }
     this.#checkDrained();
   }
@@ -269,6 +340,7 @@ export class NodePool {
   #connectFailed(error: HoldfastError): void {
     this.#avoidUntilMs = this.#clock.monotonicMs() + avoidMs;
     this.replayed = undefined;
+    this.suspect();
     // With sessions in use the server is there, only full: those who wait get one of these in time.
     if (this.#leased.size > 0 && error.code === "HOLDFAST_OVERLOADED") return;
     if (this.#connecting > 0) {
@@ -291,9 +363,18 @@ export class NodePool {
   }
 
   #forget(session: PgSession): void {
-    this.replayed = undefined;
     const at = this.#idle.indexOf(session);
     if (at >= 0) this.#idle.splice(at, 1);
+    if (!this.#isCurrent(session)) return;
+    this.replayed = undefined;
+    if (at >= 0 || this.#leased.has(session)) this.suspect();
+  }
+
+  #inVainError(waitedMs: number): HoldfastError {
+    const vacancy = this.#vacancy;
+    return vacancy?.kind === "wait"
+      ? vacantError(this.where, vacancy.why, waitedMs)
+      : noConnectionError(this.where, waitedMs);
   }
 
   #closedError(): HoldfastError {

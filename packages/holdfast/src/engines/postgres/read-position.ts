@@ -76,6 +76,7 @@ export async function checkPrimary(
   if (facts.standby) {
     // The next attempt opens a connection of its own, and asks again.
     session.taint();
+    pool.suspect();
     throw standbyError(pool.where);
   }
   const { histories } = nodes.watch(pool.node);
@@ -85,11 +86,14 @@ export async function checkPrimary(
     const line = await histories.lineOf(pool, facts.system, facts.timeline);
     if (reviewSession(known as Session, pool.node, line, nodes.tokenCounts)) {
       session.taint();
-      throw deposedError(pool.where, facts.timeline, newestOf(known as Session, pool.node));
+      const newer = newestOf(known as Session, pool.node);
+      pool.suspect(newer);
+      throw deposedError(pool.where, facts.timeline, newer);
     }
   }
   if (histories.newest.timeline > facts.timeline) {
     session.taint();
+    pool.suspect(histories.newest.timeline);
     throw deposedError(pool.where, facts.timeline, histories.newest.timeline);
   }
 }

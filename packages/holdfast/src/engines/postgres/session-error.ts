@@ -89,6 +89,7 @@ function codeOf(error: ServerError): ErrorCode {
   if (error.code.startsWith("23")) return "HOLDFAST_SQL_CONFLICT";
   // Raised by the fence of a shard that is handed over to another node.
   if (error.code === "HF001") return "HOLDFAST_SHARD_MOVED";
+  if (error.code === "42501") return "HOLDFAST_SQL_PERMISSION";
   return "HOLDFAST_SQL_ERROR";
 }
 
@@ -119,6 +120,8 @@ const remedies: { readonly [code in ErrorCode]?: string } = {
   HOLDFAST_UNAVAILABLE: "Nothing was committed; try again when the server is back.",
   HOLDFAST_SQL_RETRY: "Nothing was committed; the transaction can be run again.",
   HOLDFAST_SQL_CONFLICT: "Nothing was committed; data.constraint names what refused it.",
+  HOLDFAST_SQL_PERMISSION:
+    "Nothing was committed; the role that this program connects with may not do it. Grant it, or connect with another role.",
   HOLDFAST_SQL_ERROR: "Nothing was committed; correct the statement.",
   HOLDFAST_SHARD_MOVED:
     "Nothing was committed; run it again in a moment. If the move has stopped half-way, `holdfast reshard` goes on with it.",

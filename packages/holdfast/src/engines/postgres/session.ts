@@ -17,6 +17,14 @@ import {
   type Trailer,
   type TrailRow,
 } from "./extended-query.ts";
+import {
+  claimBackend,
+  isOnOtherBackend,
+  onBackendSql,
+  pooledSettings,
+  poolerError,
+  refusedByPooler,
+} from "./pooler.ts";
 import { rowTypes } from "./query-answer.ts";
 import { searchPath } from "./search-path.ts";
 import {
@@ -72,6 +80,8 @@ export interface ServerFacts {
   readonly walSegmentBytes: bigint;
   /** Its wall clock then, in milliseconds since 1970. */
   readonly wallMs: number;
+  /** When the server was started, in seconds since 1970: tells two addresses of one server from two servers. */
+  readonly startedAt: string;
 }
 
 export interface SessionOptions {
@@ -109,7 +119,8 @@ const factsSql = `select pg_is_in_recovery() as standby,
       (select received_tli from pg_stat_wal_receiver))
     else ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int end as timeline,
   pg_size_bytes(current_setting('wal_segment_size'))::text as segment,
-  (extract(epoch from clock_timestamp()) * 1000)::float8 as wall`;
+  (extract(epoch from clock_timestamp()) * 1000)::float8 as wall,
+  extract(epoch from pg_postmaster_start_time())::text as started, pg_backend_pid() as backend`;
 
 export class PgSession {
   readonly where: string;
@@ -118,6 +129,7 @@ export class PgSession {
   connectedAtMs = 0;
   /** Called once, when the session ends for whatever reason. */
   onEnd: (() => void) | undefined;
+  #ownEnd: (() => void) | undefined;
   /** Called for each NOTICE and WARNING while set. */
   onNotice: ((notice: Notice) => void) | undefined;
   #facts: ServerFacts | undefined;
@@ -133,6 +145,8 @@ export class PgSession {
   #uses = 0;
   #preparedMade = 0;
   readonly #prepares: boolean;
+  /** Process id of the server's process that answers. */
+  #backend = 0;
   readonly #riders = new Set<string>();
   readonly #trailers = new Set<string>();
   /** By what they stand for: schema, then text. */
@@ -146,11 +160,20 @@ export class PgSession {
       await session.#client.connect();
       // Behind the driver's own listener, which notes the transaction's status.
       session.#client.connection.on("readyForQuery", () => session.#ready());
-      session.#facts = await session.#learnFacts();
+      session.#facts = await session.#learnFacts(options.connectTimeoutMs);
+      if (endpoint.pooler) {
+        session.#backend = await claimBackend(session, session.#facts.system, session.#backend, options);
+        await session.#client.query(pooledSettings);
+      } else {
+        session.#refusePooler();
+      }
       return session;
     } catch (error) {
       session.destroy();
-      throw connectError(error, options.where);
+      throw connectError(
+        refusedByPooler(error) ? poolerError(options.where, "undeclared") : error,
+        options.where,
+      );
     }
   }
 
@@ -170,13 +193,19 @@ export class PgSession {
       keepAlive: true,
       application_name: options.applicationName,
       connectionTimeoutMillis: options.connectTimeoutMs,
-      idle_in_transaction_session_timeout: idleInTransactionMs,
-      options: "-c default_transaction_read_only=on",
+      // A pooler takes neither at the start of a connection.
+      ...(endpoint.pooler
+        ? {}
+        : {
+            idle_in_transaction_session_timeout: idleInTransactionMs,
+            options: "-c default_transaction_read_only=on",
+          }),
     }) as pg.Client & DriverSocket;
     const end = () => {
       if (this.#ended) return;
       this.#ended = true;
       this.#ready();
+      this.#ownEnd?.();
       this.onEnd?.();
     };
     // An error between two statements (the server went away) has nobody waiting for it: the end says it all.
@@ -242,6 +271,12 @@ export class PgSession {
       this.#inFlight--;
       if (this.#inFlight === 0) for (const tell of this.#whenAnswered.splice(0)) tell();
     }
+  }
+
+  /** Calls `tell` when the session has ended; one may be told. */
+  onceEnded(tell: () => void): void {
+    if (this.#ended) tell();
+    else this.#ownEnd = tell;
   }
 
   /** Calls `tell` once nothing is under way any more, answered or broken off. */
@@ -320,7 +355,14 @@ export class PgSession {
     if (this.#schema !== schema) text = `set search_path to ${searchPath(schema)}; ${text}`;
     this.#schema = schema;
     if (settings !== undefined) text += `; ${settings}`;
-    return this.push({ text });
+    if (!this.endpoint.pooler) return this.push({ text });
+    const begun = this.push({ text: `${text}; ${onBackendSql(this.#backend)}` }).catch((error: unknown) => {
+      if (!isOnOtherBackend(error)) throw error;
+      this.taint();
+      throw poolerError(this.where, "shared");
+    });
+    begun.catch(() => {});
+    return begun;
   }
 
   /** SQL that runs `rider`, which this session prepares once per schema; to be sent as part of a message. */
@@ -395,23 +437,34 @@ export class PgSession {
     this.destroy(reason);
   }
 
-  async #learnFacts(): Promise<ServerFacts> {
+  async #learnFacts(answerMsMax: number): Promise<ServerFacts> {
+    const asked = { text: factsSql, query_timeout: answerMsMax };
     const { rows } = await this.#client.query<{
       standby: boolean;
       system: string;
       timeline: number;
       segment: string;
       wall: number;
-    }>(factsSql);
+      started: string;
+      backend: number;
+    }>(asked);
     const row = rows[0];
     if (!row) throw new Error("the server said nothing about itself");
+    this.#backend = row.backend;
     return {
       standby: row.standby,
       system: row.system,
       timeline: row.timeline,
       walSegmentBytes: BigInt(row.segment),
       wallMs: row.wall,
+      startedAt: row.started,
     };
+  }
+
+  /** The process that answers is not the one that was announced: something stands between. */
+  #refusePooler(): void {
+    const { processID } = this.#client;
+    if (processID !== this.#backend) throw poolerError(this.where, "undeclared");
   }
 
   /** Holds the packets of this turn back until the turn's promise callbacks have run, then sends them as one. */

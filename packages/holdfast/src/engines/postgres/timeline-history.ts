@@ -7,6 +7,7 @@ import type { PostgresEndpoint } from "./config.ts";
 import type { NodePool } from "./pool.ts";
 import type { ServerFacts } from "./session.ts";
 import { type Line, parseHistory } from "./timeline.ts";
+import { timelineHistorySql } from "./timeline-sql.ts";
 
 /** After a server would not tell, it is not asked again for this long, in milliseconds. */
 const pauseMs = 1_000;
@@ -66,8 +67,23 @@ export class TimelineHistories {
   }
 }
 
-/** By the replication protocol, which needs no more than the right to replicate. */
+/** By the function that was installed for it; where that is missing or may not read, by the right to replicate. */
 async function askHistory(endpoint: PostgresEndpoint, timeline: number): Promise<string> {
+  try {
+    const told = await askOn(endpoint, false, timelineHistorySql, [timeline]);
+    if (told !== undefined) return told;
+  } catch {
+    // Not there, or without the right.
+  }
+  return (await askOn(endpoint, true, `TIMELINE_HISTORY ${Number(timeline)}`)) ?? "";
+}
+
+async function askOn(
+  endpoint: PostgresEndpoint,
+  replication: boolean,
+  sql: string,
+  values?: unknown[],
+): Promise<string | undefined> {
   const { host, port, database, user, password } = endpoint;
   const options = {
     host,
@@ -76,7 +92,7 @@ async function askHistory(endpoint: PostgresEndpoint, timeline: number): Promise
     user,
     password,
     // The driver passes it on to the server; its types do not know it.
-    replication: "database",
+    ...(replication ? { replication: "database" } : {}),
     connectionTimeoutMillis: answerMsMax,
     query_timeout: answerMsMax,
     application_name: "holdfast timelines",
@@ -85,8 +101,9 @@ async function askHistory(endpoint: PostgresEndpoint, timeline: number): Promise
   client.on("error", () => {});
   try {
     await client.connect();
-    const { rows } = await client.query<{ content: Buffer | string }>(`TIMELINE_HISTORY ${Number(timeline)}`);
-    return String(rows[0]?.content ?? "");
+    const { rows } = await client.query<{ content: Buffer | string | null }>(sql, values);
+    const content = rows[0]?.content;
+    return content === undefined || content === null ? undefined : String(content);
   } finally {
     void client.end().catch(() => {});
   }

@@ -106,7 +106,8 @@ function openWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
     let waitMs = reconnectMsMin;
     while (!closed) {
       const connection = new pg.Client({
-        ...node.primary,
+        // Asked anew at each connect: a node that is found by its hosts moves.
+        ...home.primary(node.name).endpoint,
         application_name: "holdfast-topic",
         connectionTimeoutMillis: 2_000,
         keepAlive: true,

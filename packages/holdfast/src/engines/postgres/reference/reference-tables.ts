@@ -17,7 +17,7 @@ export const copyLock = "7525352680829580151";
 export const allowWritesSql = "set local holdfast.reference = 'on'";
 
 /** SQLSTATE of the trigger's refusal. */
-export const guardSqlState = "HF001";
+export const guardSqlState = "HF002";
 
 export const referenceSchemaSql = `
 create schema if not exists ${referenceSchema};

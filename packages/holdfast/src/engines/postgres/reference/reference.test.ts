@@ -181,7 +181,7 @@ test("a write that comes any other way is refused, on each node, and nothing of 
   within(async () => {
     for (const shard of shop.shards()) {
       const past = shard.write((tx) => tx.insertInto("region").values({ code: "zz", name: "Zz" }).execute());
-      await expect(past).rejects.toMatchObject({ code: "HOLDFAST_SQL_ERROR", data: { sqlstate: "HF001" } });
+      await expect(past).rejects.toMatchObject({ code: "HOLDFAST_SQL_ERROR", data: { sqlstate: "HF002" } });
       await expect(past).rejects.toThrow(/region is a reference table.*reference\.write\(\)/);
     }
     await expect(bare(1, "truncate ref.plan")).rejects.toThrow(/reference table/);

@@ -7,6 +7,7 @@ import { makeLookupTables } from "../lookup/lookup-tables.ts";
 import { applyFile, recordedFiles } from "../migrate.ts";
 import { readMigrations } from "../migrate-files.ts";
 import { shardSchemaSql } from "../migrate-shard-sql.ts";
+import { grantShardAs } from "../roles.ts";
 import type { PgSession } from "../session.ts";
 import { ident, type MoveContext, onSource } from "./move-context.ts";
 import { inTransaction } from "./move-record.ts";
@@ -38,6 +39,7 @@ export async function makeShard(context: MoveContext, target: PgSession): Promis
   const tables = copiedTables(await shardTables(target, schema));
   // Rows that migrations have inserted come with the copy.
   await inTransaction(target, () => target.send({ text: `truncate ${tableList(schema, tables)}` }));
+  await onSource(context)((session) => grantShardAs(session, schema, target, schema));
   const problems = await differences(context, target);
   if (problems.length > 0) throw unlikeError(context, problems);
 }

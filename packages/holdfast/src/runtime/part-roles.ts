@@ -1,0 +1,56 @@
+/**
+ * A Postgres role for each service and worker of a system: its instances connect with it, and with nothing more.
+ *
+ * Passwords are drawn anew at each start and kept in no file: they travel on the private channel, and the roles of a
+ * start before can do nothing with theirs.
+ */
+import type { Clock, Random } from "../clock/index.ts";
+import type { PostgresEndpoint } from "../engines/postgres/config.ts";
+import { randomPassword } from "../engines/postgres/embedded/index.ts";
+import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
+import { type DatabaseRole, grantRoles } from "../engines/postgres/roles.ts";
+import type { SystemDescription } from "./describe.ts";
+import type { WorldConfig } from "./messages.ts";
+
+/** By name of the part. */
+export type PartRoles = ReadonlyMap<string, DatabaseRole>;
+
+/** Of each service and worker: all databases of its system, to read and write. The gateway has none. */
+export function partRoles({ name, services, workers }: SystemDescription, random: Random): PartRoles {
+  return new Map(
+    [...services, ...workers].map((part) => [
+      part.name,
+      { name: `${name}_${part.name}`, password: randomPassword(random), access: "read-write" },
+    ]),
+  );
+}
+
+/** Sets the roles in every database. Call it after migrations. */
+export async function grantPartRoles(world: WorldConfig, roles: PartRoles, clock: Clock): Promise<void> {
+  // One after the other: roles belong to the server, and databases share servers.
+  for (const config of Object.values(world.databases)) {
+    const nodes = openDatabaseNodes(config, { clock, applicationName: "holdfast roles", poolSize: 1 });
+    try {
+      await grantRoles(nodes, [...roles.values()], clock.random);
+    } finally {
+      await nodes.close();
+    }
+  }
+}
+
+/** The world as the instances of `part` are to see it. */
+export function worldAs(world: WorldConfig, roles: PartRoles, part: string): WorldConfig {
+  const role = roles.get(part);
+  if (!role) throw new TypeError(`part "${part}" has no database role`);
+  const as = (endpoint: PostgresEndpoint) => ({ ...endpoint, user: role.name, password: role.password });
+  const databases = Object.entries(world.databases).map(([name, config]) => {
+    const nodes = config.nodes.map((node) => ({
+      ...node,
+      primary: as(node.primary),
+      replicas: node.replicas.map(as),
+      ...(node.hosts ? { hosts: node.hosts.map(as) } : {}),
+    }));
+    return [name, { ...config, nodes }] as const;
+  });
+  return { ...world, databases: Object.fromEntries(databases) };
+}
