@@ -3,23 +3,26 @@
  *
  * One file on one shard is one transaction together with the row that records it, so that a failure or a killed
  * process leaves whole files behind, and the next run goes on from there. An advisory lock per node lets any
- * number of processes start at once. Nodes are migrated side by side, the shards of a node one after another.
+ * number of processes start at once. Nodes are migrated side by side, the shards of a node one after another; a
+ * node that is down keeps nobody from the others.
  */
-import { HoldfastError } from "../../call/index.ts";
+import { currentCall, HoldfastError } from "../../call/index.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
 import { shardsOn } from "../../placement/index.ts";
-import { checkShardMap, shardSchema } from "./database.ts";
-import { installFramework } from "./install.ts";
+import { checkShardMap } from "./database.ts";
+import { installOnNode } from "./install.ts";
+import { type LockWarning, lockWarnings } from "./lock-rules/index.ts";
+import { applyFile } from "./migrate-apply.ts";
+import { type NodeEnd, nodesError } from "./migrate-error.ts";
 import { type MigrationFile, readMigrations } from "./migrate-files.ts";
-import { shardSchemaSql } from "./migrate-shard-sql.ts";
+import { takeMigrateLock } from "./migrate-lock.ts";
+import { type MigrateOptions, type ResolvedMigrate, resolveMigrate } from "./migrate-options.ts";
+import { pendingMigrations } from "./migrate-pending.ts";
+import { makeSchemas, pendingFiles, recordedFiles } from "./migrate-record.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import { overError, patienceOf } from "./pool-lease.ts";
 import type { PgSession } from "./session.ts";
-import { isServerError } from "./session-error.ts";
-
-export interface MigrateOptions {
-  /** Called after each file on each shard. */
-  readonly onProgress?: (step: { readonly shard: number; readonly file: string }) => void;
-}
+import { untilOver } from "./session-watch.ts";
 
 export interface Migrated {
   /** Files in the folder. */
@@ -27,23 +30,17 @@ export interface Migrated {
   readonly shards: number;
   /** Files run now, over all shards; 0 when everything was there. */
   readonly applied: number;
-}
-
-/** Held by the session that migrates a node. */
-const migrateLock = "7525352680829580149";
-
-interface RecordedFile {
-  readonly shard: number;
-  readonly number: number;
-  readonly name: string;
-  readonly checksum: string;
+  /** Of statements that were run now and stop others. */
+  readonly warnings: readonly LockWarning[];
 }
 
 /**
- * Installs the framework's tables first, where they are missing.
+ * Installs the framework's tables first, where they are missing. Ends with the current call: files that were applied
+ * by then stay applied.
  *
- * @throws {HoldfastError} HOLDFAST_MIGRATION_INVALID, HOLDFAST_MIGRATION_CHANGED or HOLDFAST_MIGRATION_FAILED, and
- * what `installFramework` throws; files that were applied before the failure stay applied
+ * @throws {HoldfastError} HOLDFAST_MIGRATION_INVALID, HOLDFAST_MIGRATION_CHANGED, HOLDFAST_MIGRATION_FAILED or
+ * HOLDFAST_MIGRATION_BLOCKED, and what `installFramework` throws; HOLDFAST_MIGRATION_INCOMPLETE when only some of the
+ * nodes could be reached
  */
 export async function migrateDatabase(
   declaration: AnyDatabase,
@@ -51,138 +48,83 @@ export async function migrateDatabase(
   options: MigrateOptions = {},
 ): Promise<Migrated> {
   checkShardMap(declaration, nodes);
+  const resolved = resolveMigrate(options);
   const { migrations, shardCount } = declaration.options;
   const files = migrations ? await readMigrations(migrations) : [];
-  await installFramework(nodes);
-  const applied = await Promise.all(
-    nodes.config.nodes.map((node) => {
-      const shards = shardsOn(nodes.config.shardMap, node.name);
-      return nodes
-        .primary(node.name)
-        .use((session) => migrateNode(session, { files, shards, shardCount, ...options }));
-    }),
+  const warnings = await warningsAhead(files, nodes);
+  for (const warning of warnings) options.onWarning?.(warning);
+  const ends = await Promise.all(
+    nodes.config.nodes.map((node) => migrateNode(nodes, node.name, { files, shardCount, options: resolved })),
   );
-  return { files: files.length, shards: shardCount, applied: applied.reduce((sum, count) => sum + count, 0) };
+  const error = nodesError(ends);
+  if (error) throw error;
+  const applied = ends.reduce((sum, end) => sum + end.applied, 0);
+  return { files: files.length, shards: shardCount, applied, warnings };
 }
 
-interface NodeWork extends MigrateOptions {
+/** Before anything is run. A node that is down says so when it is migrated. */
+async function warningsAhead(
+  files: readonly MigrationFile[],
+  nodes: DatabaseNodes,
+): Promise<readonly LockWarning[]> {
+  const asked = await Promise.allSettled(
+    nodes.config.nodes.map(({ name }) => pendingMigrations(files, nodes, name)),
+  );
+  const pending = new Set(
+    asked.flatMap((one) => (one.status === "fulfilled" ? one.value.map(({ file }) => file.number) : [])),
+  );
+  return lockWarnings(files.map((file) => ({ ...file, pending: pending.has(file.number) })));
+}
+
+interface NodeWork {
   readonly files: readonly MigrationFile[];
-  /** Those on this node. */
-  readonly shards: readonly number[];
   readonly shardCount: number;
+  readonly options: ResolvedMigrate;
 }
 
-async function migrateNode(session: PgSession, work: NodeWork): Promise<number> {
-  // It will carry a lock and settings, and ends with both.
-  session.taint();
-  await session.send({ text: `select pg_advisory_lock(${migrateLock})` });
-  await makeSchemas(session, work);
-  const pending = pendingFiles(await recordedFiles(session, work.shards), work);
+/** Never rejects: how it ended is part of what all nodes have to tell. */
+async function migrateNode(nodes: DatabaseNodes, node: string, work: NodeWork): Promise<NodeEnd> {
+  const call = currentCall();
+  const done = { applied: 0 };
+  let session: PgSession | undefined;
+  const pool = nodes.primary(node);
+  try {
+    await installOnNode(nodes, node);
+    session = await pool.lease(patienceOf(call, nodes.clock));
+    const leased = session;
+    // It will carry a lock and settings, and ends with both.
+    leased.taint();
+    await untilOver(call, migrateOn(leased, nodes, node, work, done), () => {
+      leased.cancelAndDestroy();
+      return overError(call as NonNullable<typeof call>, "unknown");
+    });
+    return { node, applied: done.applied, error: undefined };
+  } catch (error) {
+    const known = error instanceof HoldfastError ? error : undefined;
+    if (!known) throw error;
+    return { node, applied: done.applied, error: known };
+  } finally {
+    if (session) pool.release(session);
+  }
+}
+
+async function migrateOn(
+  session: PgSession,
+  nodes: DatabaseNodes,
+  node: string,
+  { files, shardCount, options }: NodeWork,
+  done: { applied: number },
+): Promise<void> {
+  const shards = shardsOn(nodes.config.shardMap, node);
+  await takeMigrateLock(session, nodes.clock);
+  await makeSchemas(session, { shards, shardCount });
+  const pending = pendingFiles(await recordedFiles(session, shards), { files, shards });
   // Only the last commit waits for the disk: it is behind the others in the log, so it carries them.
   await session.send({ text: "set synchronous_commit to off" });
   for (const [index, { shard, file }] of pending.entries()) {
     if (index === pending.length - 1) session.push({ text: "reset synchronous_commit" });
-    await applyFile(session, shard, file);
-    work.onProgress?.({ shard, file: file.name });
+    await applyFile(session, shard, file, { nodes, node, options });
+    done.applied++;
+    options.onProgress?.({ node, shard, file: file.name });
   }
-  return pending.length;
-}
-
-async function makeSchemas(session: PgSession, { shards, shardCount }: NodeWork): Promise<void> {
-  const schemas = shards.map(shardSchema);
-  const { rows } = await session.send<{ ready: string }>({
-    text: "select count(*) as ready from unnest($1::text[]) s where to_regclass(s || '.holdfast_migration') is not null",
-    values: [schemas],
-  });
-  if (Number(rows[0]?.ready) === schemas.length) return;
-  await session.send({ text: "begin read write" });
-  await session.send({
-    text: shards.map((shard) => shardSchemaSql(shard, shardSchema(shard), shardCount)).join(""),
-  });
-  await session.send({ text: "commit" });
-}
-
-async function recordedFiles(
-  session: PgSession,
-  shards: readonly number[],
-): Promise<readonly RecordedFile[]> {
-  if (shards.length === 0) return [];
-  const { rows } = await session.send<RecordedFile>({
-    text: shards
-      .map((s) => `select ${s} as shard, number, name, checksum from ${shardSchema(s)}.holdfast_migration`)
-      .join(" union all "),
-  });
-  return rows;
-}
-
-/** Pure: what is left to do, file by file on each shard. @throws HOLDFAST_MIGRATION_CHANGED */
-export function pendingFiles(
-  recorded: readonly RecordedFile[],
-  { files, shards }: Pick<NodeWork, "files" | "shards">,
-): { readonly shard: number; readonly file: MigrationFile }[] {
-  const done = new Set<string>();
-  for (const { shard, number, name, checksum } of recorded) {
-    const file = files[number - 1];
-    if (!file || file.name !== name) throw changedError(shard, name, "is gone or has another name");
-    if (file.checksum !== checksum) throw changedError(shard, name, "has changed");
-    done.add(`${shard} ${number}`);
-  }
-  return shards.flatMap((shard) =>
-    files.filter((file) => !done.has(`${shard} ${file.number}`)).map((file) => ({ shard, file })),
-  );
-}
-
-async function applyFile(session: PgSession, shard: number, file: MigrationFile): Promise<void> {
-  const schema = shardSchema(shard);
-  const begun = session.push({ text: "begin read write" });
-  // For this file only, so that one that sets another path does not mislead the next.
-  const placed = session.push({ text: `set local search_path to ${schema}, public` });
-  try {
-    await session.send({ text: file.sql });
-    await placed;
-    await begun;
-    const recorded = session.push({
-      text: `insert into ${schema}.holdfast_migration (number, name, checksum) values ($1, $2, $3)`,
-      values: [file.number, file.name, file.checksum],
-    });
-    const committed = session.push({ text: "commit" });
-    await recorded;
-    await committed;
-  } catch (error) {
-    throw failedError(shard, file, error as HoldfastError);
-  }
-}
-
-function changedError(shard: number, name: string, what: string): HoldfastError {
-  return new HoldfastError(
-    "HOLDFAST_MIGRATION_CHANGED",
-    `${name} was applied to shard ${shard} before, and now it ${what}. Put it back as it was, and write the change as a further file.`,
-    { data: { shard, file: name } },
-  );
-}
-
-function failedError(shard: number, file: MigrationFile, error: HoldfastError): HoldfastError {
-  const server = isServerError(error.cause) ? error.cause : undefined;
-  const at = server?.position === undefined ? undefined : lineAt(file.sql, Number(server.position));
-  const where = at ? `, line ${at.line}: ${at.text.trim()}` : "";
-  return new HoldfastError(
-    "HOLDFAST_MIGRATION_FAILED",
-    `${file.name} failed on shard ${shard}${where}\n${server?.message ?? error.message}\nNothing of this file was applied to this shard. Correct it and migrate again.`,
-    {
-      data: {
-        shard,
-        file: file.name,
-        ...(server ? { sqlstate: server.code } : {}),
-        ...(at ? { position: Number(server?.position), line: at.line } : {}),
-      },
-      cause: error,
-    },
-  );
-}
-
-/** @param position characters from 1, as Postgres counts them */
-function lineAt(sql: string, position: number): { line: number; text: string } {
-  const before = [...sql].slice(0, position - 1).join("");
-  const line = before.split("\n").length;
-  return { line, text: sql.split("\n")[line - 1] ?? "" };
 }

@@ -31,6 +31,7 @@ export interface NodeWatch {
 
 export interface DatabaseNodes {
   readonly config: DatabaseConfig;
+  readonly clock: Clock;
   /** Name of the first node: the home of whatever keeps its log or bus in this database. */
   readonly home: string;
   primary(node: string): NodePool;
@@ -86,6 +87,7 @@ export function openDatabaseNodes(config: DatabaseConfig, env: DatabaseNodesEnv)
   for (const name of config.shardMap.shards) node(name);
   return {
     config,
+    clock: env.clock,
     home,
     primary: (name) => node(name).primary,
     replica: (name) => node(name).replicas[0],

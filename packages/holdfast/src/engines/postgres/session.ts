@@ -188,6 +188,11 @@ export class PgSession {
     return this.#ended;
   }
 
+  /** Of the server's process behind it, as `pg_stat_activity` has it. */
+  get serverPid(): number | undefined {
+    return this.#client.processID ?? undefined;
+  }
+
   /** `I` outside a transaction, `T` in one, `E` in one that failed; as of the last answer. */
   get transactionStatus(): string {
     return String(this.#client.getTransactionStatus() ?? "I");
