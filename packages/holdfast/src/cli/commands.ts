@@ -3,6 +3,7 @@ import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { downCommand } from "./down.ts";
 import { loadCommand } from "./load.ts";
+import { migrateCommand } from "./migrate.ts";
 import { planCommand } from "./plan.ts";
 import { statusCommand } from "./status.ts";
 import { upCommand } from "./up.ts";
@@ -11,6 +12,7 @@ export const commands: readonly Command[] = [
   planCommand,
   upCommand,
   statusCommand,
+  migrateCommand,
   loadCommand,
   checkCommand,
   downCommand,

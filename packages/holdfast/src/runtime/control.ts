@@ -7,6 +7,7 @@ import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { HoldfastError } from "../call/index.ts";
+import { answerMigrate, type MigrateRun } from "./migrate-request.ts";
 import type { SystemStatus } from "./status.ts";
 
 export interface ControlSocket {
@@ -37,6 +38,8 @@ export interface ControlRequests {
   status(): Promise<SystemStatus>;
   /** Begins to stop; the answer does not wait for the end. */
   down(): void;
+  /** Default: it cannot be asked for. */
+  readonly migrate?: MigrateRun;
 }
 
 export interface ControlServer {
@@ -56,8 +59,10 @@ export function serveControl(path: string, requests: ControlRequests): Promise<C
     } else if (incoming.method === "POST" && incoming.url === "/down") {
       requests.down();
       send(202, {});
+    } else if (requests.migrate && incoming.url === "/migrate") {
+      void answerMigrate(answer, incoming.method === "GET", requests.migrate);
     } else {
-      send(404, { message: "There is GET /status and POST /down." });
+      send(404, { message: "There is GET /status, POST /down, and GET or POST /migrate." });
     }
   });
   return new Promise((resolve, reject) => {

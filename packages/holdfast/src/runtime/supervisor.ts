@@ -17,7 +17,9 @@ import { describeInProcess } from "./describe-process.ts";
 import { failoverNotice } from "./failover-notice.ts";
 import { stopLeftChildren, stopLeftServers } from "./leftovers.ts";
 import { openLogFiles } from "./log-files.ts";
-import { migrateSystem } from "./migrate-system.ts";
+import type { WorldConfig } from "./messages.ts";
+import { type MigrateEvent, reportMigration } from "./migrate-events.ts";
+import { migrateSystem, planSystem } from "./migrate-system.ts";
 import { startPostgresNodes } from "./postgres-nodes.ts";
 import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
 import { reloadOnChange } from "./reload.ts";
@@ -85,6 +87,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let lost: HoldfastError | undefined;
   let description: SystemDescription | undefined;
   let url: string | undefined;
+  let running: WorldConfig | undefined;
   let instances: () => SystemStatus["instances"] = () => [];
   let servers: () => Promise<SystemStatus["servers"]> = async () => [];
   let failovers: () => SystemStatus["failovers"] = () => [];
@@ -112,10 +115,19 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     replication: replication(),
   });
 
+  /** With the files that are there now: the system is described anew. */
+  const migrate = async (check: boolean, tell: (event: MigrateEvent) => void) => {
+    if (state !== "running" || !running) throw notRunningYet(state);
+    const { project, systemFile } = options;
+    const described = await describeInProcess({ systemFile, project, clock, signal: stopping.signal });
+    const known = described.databases.filter(({ name }) => running?.databases[name]);
+    await (check ? planSystem : migrateSystem)({ ...described, databases: known }, running, { clock, tell });
+  };
+
   const start = async () => {
     const { project, systemFile } = options;
-    const running = await runningSupervisor(project);
-    if (running) throw alreadyRunning(running);
+    const other = await runningSupervisor(project);
+    if (other) throw alreadyRunning(other);
     enter("Checking the system and its modules");
     makeStateFolders(project);
     description = await describeInProcess({ systemFile, project, clock, signal: stopping.signal });
@@ -144,7 +156,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       undo.push(() => socket.close());
       url = `http://${socket.host.includes(":") ? `[${socket.host}]` : socket.host}:${socket.port}`;
     }
-    const server = await serveControl(control.path, { status, down: () => stop("drain") });
+    const server = await serveControl(control.path, { status, down: () => stop("drain"), migrate });
     undo.push(() => server.close());
 
     const files = systemPaths(project, description.name);
@@ -179,9 +191,13 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       undo.atOnce.addEventListener("abort", () => void stopNodes(), { once: true });
     }
     const world = worldConfig(description, postgres);
+    running = world;
     if (postgres) {
       enter("Preparing the databases");
-      await migrateSystem(description, world, { clock, progress });
+      await migrateSystem(description, world, {
+        clock,
+        tell: reportMigration({ ...reporter, step: progress }),
+      });
     }
 
     enter("Starting the parts");
@@ -217,7 +233,8 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
         project,
         description,
         places: () => parts.places,
-        migrate: (described) => migrateSystem(described, world, { clock, progress: () => {} }),
+        migrate: (described) =>
+          migrateSystem(described, world, { clock, tell: reportMigration({ ...reporter, step: () => {} }) }),
         clock,
         reporter,
         drainMs: drainMsMax,
@@ -265,6 +282,13 @@ function stoppedEarly(): HoldfastError {
   return new HoldfastError("HOLDFAST_ABORTED", "Stopped before the system was up.", {
     outcome: "not-applied",
   });
+}
+
+function notRunningYet(state: SystemState): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_UNAVAILABLE",
+    `The system is ${state}, and migrates its databases itself when it starts. Ask again when \`holdfast status\` says that it runs.`,
+  );
 }
 
 function inMs(ms: number): string {

@@ -68,7 +68,7 @@ describe("migrations", () => {
     expect(told).toHaveLength(8);
     expect(await migrate()).toEqual({ files: 2, shards: 4, applied: 0, warnings: [] });
     await write("003_third.sql", "create table tag (name text)");
-    expect(await migrate()).toEqual({ files: 3, shards: 4, applied: 4 });
+    expect(await migrate()).toEqual({ files: 3, shards: 4, applied: 4, warnings: [] });
     expect(await onEachShard("select code, hits from link")).toEqual(
       Array.from({ length: 4 }, () => [{ code: "once", hits: 0 }]),
     );

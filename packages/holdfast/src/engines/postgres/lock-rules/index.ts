@@ -17,13 +17,9 @@ import {
   triggers,
   wholeTable,
 } from "./statements.ts";
+import { type LockWarning, warningLines } from "./warning.ts";
 
-export interface LockWarning extends LockFinding {
-  readonly file: string;
-  readonly line: number;
-  /** The statement in one line, cut when it is long. */
-  readonly statement: string;
-}
+export { type LockWarning, warningLines };
 
 export interface CheckedFile {
   readonly name: string;
@@ -121,17 +117,6 @@ function noteChecks({ node }: SqlStatement, { uncheckedHere, checks, neverNull }
       if (checked) neverNull.add(checked);
     }
   }
-}
-
-/** Pure: a warning as lines for people. */
-export function warningLines({ file, line, statement, lock, blocks, safe }: LockWarning): string[] {
-  return [
-    `${file}:${line}  ${statement}`,
-    `  takes ${lock}: stops ${blocks}.`,
-    "  Instead:",
-    ...safe.map((text) => `    ${text.replaceAll("\n", "\n    ")}`),
-    "  If nobody is stopped here, say so above the statement: -- holdfast: safe because …",
-  ];
 }
 
 function oneLine(text: string): string {
