@@ -9,6 +9,7 @@
 import net from "node:net";
 import pg from "pg";
 import type { HoldfastError } from "../../call/index.ts";
+import type { Isolation } from "../../parts/database/index.ts";
 import type { PostgresEndpoint } from "./config.ts";
 import {
   connectError,
@@ -293,10 +294,11 @@ export class PgSession {
    *
    * @param lock key of the lock, a signed 64-bit integer in decimal
    * @param settings further SQL of the framework's own, such as `set local …`
+   * @param isolation default: the server's default, READ COMMITTED
    * @returns the answer, to be awaited before COMMIT is sent; after a failure or a rollback, `forgetSchema`
    */
-  begin(schema: string, lock?: string, settings?: string): Promise<unknown> {
-    let text = "begin read write";
+  begin(schema: string, lock?: string, settings?: string, isolation?: Isolation): Promise<unknown> {
+    let text = `${beginSql(isolation)} read write`;
     if (this.#schema !== schema) text = `set search_path to ${pg.escapeIdentifier(schema)}, public; ${text}`;
     this.#schema = schema;
     if (lock !== undefined) text += `; select pg_advisory_xact_lock(${lock})`;
@@ -441,6 +443,12 @@ export class PgSession {
     this.push({ text: `deallocate ${name}` });
     delete this.#client.connection.parsedStatements[name];
   }
+}
+
+/** Never a caller's text: only the levels that are known have one. */
+export function beginSql(isolation: Isolation | undefined): string {
+  if (isolation === undefined || isolation === "read-committed") return "begin";
+  return `begin isolation level ${isolation === "serializable" ? "serializable" : "repeatable read"}`;
 }
 
 /** @see PostgreSQL protocol, "Canceling Requests in Progress": 16 bytes on a connection of their own */
