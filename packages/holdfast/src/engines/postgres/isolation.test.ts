@@ -3,7 +3,11 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Call, inCall } from "../../call/index.ts";
 import { systemClock } from "../../clock/index.ts";
-import { hermitageSuite, hermitageTable, hermitageTables } from "../../parts/database/hermitage.ts";
+import {
+  hermitageSuite,
+  hermitageTable,
+  hermitageTables,
+} from "../../parts/database/isolation-conformance.ts";
 import type { DatabasePort } from "../../parts/database/port.ts";
 import { database } from "../../parts/index.ts";
 import { startTestPostgres, type TestPostgres } from "../../testkit/index.ts";

@@ -10,7 +10,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../clock/index.ts";
 import { conformanceTables, databaseSuite } from "../../parts/database/conformance.ts";
-import { hermitageSuite, hermitageTables } from "../../parts/database/hermitage.ts";
+import { hermitageSuite, hermitageTables } from "../../parts/database/isolation-conformance.ts";
 import { database } from "../../parts/index.ts";
 import { startTestPostgres, type TestPostgres } from "../../testkit/index.ts";
 import { postgresDatabase } from "./database.ts";
