@@ -11,7 +11,7 @@ import { HoldfastError } from "holdfast";
 import { systemClock } from "holdfast/clock";
 import { database } from "holdfast/database";
 import {
-  type blockerText,
+  blockerText,
   migrateDatabase,
   openDatabaseNodes,
   planMigration,
