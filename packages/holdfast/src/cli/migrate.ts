@@ -44,7 +44,8 @@ export const migrateCommand: Command = {
       const record = await runningSupervisor(project);
       if (record) {
         progress.step(`Asking ${record.system}`);
-        await askMigrate(record.socket, check, tell);
+        const systemFile = positionals[0] === undefined ? undefined : findSystemFile(positionals[0], io.cwd);
+        await askMigrate(record.socket, { check, systemFile }, tell);
       } else {
         const systemFile = findSystemFile(positionals[0] ?? io.cwd, io.cwd);
         // Loaded here, because the other verbs should not wait for everything that starting servers needs.

@@ -60,7 +60,7 @@ export function serveControl(path: string, requests: ControlRequests): Promise<C
       requests.down();
       send(202, {});
     } else if (requests.migrate && incoming.url === "/migrate") {
-      void answerMigrate(answer, incoming.method === "GET", requests.migrate);
+      void answerMigrate(incoming, answer, requests.migrate);
     } else {
       send(404, { message: "There is GET /status, POST /down, and GET or POST /migrate." });
     }

@@ -2,7 +2,7 @@
  * `holdfast migrate` to a running supervisor: a request on its control socket, answered with one line of JSON for each
  * event as it happens, and a last one that says how it ended.
  */
-import { request, type ServerResponse } from "node:http";
+import { type IncomingMessage, request, type ServerResponse } from "node:http";
 import { type ErrorCode, HoldfastError } from "../call/index.ts";
 import type { MigrateEvent } from "./migrate-events.ts";
 
@@ -17,14 +17,29 @@ type Line =
       };
     };
 
-export type MigrateRun = (check: boolean, tell: (event: MigrateEvent) => void) => Promise<void>;
+export interface MigrateRequest {
+  /** Only say what is pending. */
+  readonly check: boolean;
+  /** The one that is meant, when the caller named one. */
+  readonly systemFile: string | undefined;
+}
+
+export type MigrateRun = (request: MigrateRequest, tell: (event: MigrateEvent) => void) => Promise<void>;
+
+const systemHeader = "holdfast-system-file";
 
 /** The supervisor's side. */
-export async function answerMigrate(answer: ServerResponse, check: boolean, run: MigrateRun): Promise<void> {
+export async function answerMigrate(
+  asked: IncomingMessage,
+  answer: ServerResponse,
+  run: MigrateRun,
+): Promise<void> {
   answer.writeHead(200, { "content-type": "application/x-ndjson" });
   const say = (line: Line) => answer.write(`${JSON.stringify(line)}\n`);
   try {
-    await run(check, (event) => say({ event }));
+    const named = asked.headers[systemHeader];
+    const systemFile = typeof named === "string" ? decodeURIComponent(named) : undefined;
+    await run({ check: asked.method === "GET", systemFile }, (event) => say({ event }));
     say({ end: true });
   } catch (error) {
     const { code, message, data } =
@@ -42,7 +57,11 @@ export async function answerMigrate(answer: ServerResponse, check: boolean, run:
  *
  * @throws {HoldfastError} what the migration ended with; HOLDFAST_UNAVAILABLE when the supervisor is gone
  */
-export function askMigrate(path: string, check: boolean, tell: (event: MigrateEvent) => void): Promise<void> {
+export function askMigrate(
+  path: string,
+  { check, systemFile }: MigrateRequest,
+  tell: (event: MigrateEvent) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     let rest = "";
     const fail = (why: string) =>
@@ -63,7 +82,12 @@ export function askMigrate(path: string, check: boolean, tell: (event: MigrateEv
       }
     };
     const asking = request(
-      { socketPath: path, method: check ? "GET" : "POST", path: "/migrate" },
+      {
+        socketPath: path,
+        method: check ? "GET" : "POST",
+        path: "/migrate",
+        headers: systemFile ? { [systemHeader]: encodeURIComponent(systemFile) } : {},
+      },
       (answer) => {
         answer.setEncoding("utf8");
         answer.on("data", (chunk: string) => {

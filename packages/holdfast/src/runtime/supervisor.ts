@@ -6,6 +6,7 @@
  * needed: a start that fails, or is interrupted, runs them backwards, so that nothing is left half-started.
  * A stop runs the same list.
  */
+import { resolve } from "node:path";
 import { HoldfastError } from "../call/index.ts";
 import { type Clock, isoTime } from "../clock/index.ts";
 import { bindListeningSocket } from "../edge/listening-socket.ts";
@@ -18,7 +19,8 @@ import { failoverNotice } from "./failover-notice.ts";
 import { stopLeftChildren, stopLeftServers } from "./leftovers.ts";
 import { openLogFiles } from "./log-files.ts";
 import type { WorldConfig } from "./messages.ts";
-import { type MigrateEvent, reportMigration } from "./migrate-events.ts";
+import { reportMigration } from "./migrate-events.ts";
+import type { MigrateRun } from "./migrate-request.ts";
 import { migrateSystem, planSystem } from "./migrate-system.ts";
 import { startPostgresNodes } from "./postgres-nodes.ts";
 import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
@@ -116,9 +118,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   });
 
   /** With the files that are there now: the system is described anew. */
-  const migrate = async (check: boolean, tell: (event: MigrateEvent) => void) => {
+  const migrate: MigrateRun = async ({ check, systemFile: meant }, tell) => {
     if (state !== "running" || !running) throw notRunningYet(state);
     const { project, systemFile } = options;
+    if (meant !== undefined && resolve(meant) !== resolve(systemFile)) throw otherSystem(systemFile, meant);
     const described = await describeInProcess({ systemFile, project, clock, signal: stopping.signal });
     const known = described.databases.filter(({ name }) => running?.databases[name]);
     await (check ? planSystem : migrateSystem)({ ...described, databases: known }, running, { clock, tell });
@@ -282,6 +285,13 @@ function stoppedEarly(): HoldfastError {
   return new HoldfastError("HOLDFAST_ABORTED", "Stopped before the system was up.", {
     outcome: "not-applied",
   });
+}
+
+function otherSystem(systemFile: string, meant: string): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_ALREADY_RUNNING",
+    `${systemFile} runs in this project, and ${meant} is another system. Leave the name out to migrate the one that runs, or \`holdfast down\` first.`,
+  );
 }
 
 function notRunningYet(state: SystemState): HoldfastError {
