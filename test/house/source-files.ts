@@ -17,7 +17,7 @@ export interface SourceFile {
 }
 
 export function isTestFile(path: string): boolean {
-  return /\.(test|deep)\.ts$|(^|\/)conformance\.ts$|(^|\/)fixtures\//.test(path);
+  return /\.(test|deep)\.ts$|(^|\/)(?:[a-z]+-)?conformance\.ts$|(^|\/)fixtures\//.test(path);
 }
 
 export function readSource(): SourceFile[] {

@@ -323,6 +323,21 @@ export const errorCodes = {
     permanent: true,
     summary: "The SQL of a migration failed on a shard; nothing of that file was applied there.",
   },
+  HOLDFAST_MIGRATION_BLOCKED: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "A migration did not get its locks, however often it tried; who holds them is named.",
+  },
+  HOLDFAST_MIGRATION_INCOMPLETE: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "Some nodes were migrated and others were not; each is named with its reason.",
+  },
+  HOLDFAST_INSTALL_NEWER: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A newer library has changed the framework's tables so that this one must not run beside it.",
+  },
   HOLDFAST_FENCED: {
     outcome: "not-applied",
     permanent: true,

@@ -7,6 +7,7 @@ import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type ErrorCode, HoldfastError } from "../call/index.ts";
+import { answerMigrate, type MigrateRun } from "./migrate-request.ts";
 import type { RunningDatabases } from "./running-databases.ts";
 import type { SystemStatus } from "./status.ts";
 
@@ -39,9 +40,10 @@ export interface ControlRequests {
   /** Begins to stop; the answer does not wait for the end. */
   down(): void;
   /** Where the databases are, for verbs that work on them: with passwords, and therefore only here. */
-  databases(): RunningDatabases;
+  databases?(): RunningDatabases;
   /** Has all nodes archive their log: `on`, `off`, or a folder. */
-  archive(how: string): Promise<void>;
+  archive?(how: string): Promise<void>;
+  readonly migrate?: MigrateRun;
 }
 
 export interface ControlServer {
@@ -66,15 +68,20 @@ export function serveControl(path: string, requests: ControlRequests): Promise<C
     const url = new URL(incoming.url ?? "/", "http://supervisor");
     if (incoming.method === "GET" && url.pathname === "/status") {
       void answered(requests.status());
-    } else if (incoming.method === "GET" && url.pathname === "/databases") {
+    } else if (incoming.method === "GET" && url.pathname === "/databases" && requests.databases) {
       send(200, requests.databases());
-    } else if (incoming.method === "POST" && url.pathname === "/archive") {
+    } else if (incoming.method === "POST" && url.pathname === "/archive" && requests.archive) {
       void answered(requests.archive(url.searchParams.get("to") ?? "on").then(() => ({})));
     } else if (incoming.method === "POST" && url.pathname === "/down") {
       requests.down();
       send(202, {});
+    } else if (requests.migrate && incoming.url === "/migrate") {
+      void answerMigrate(incoming, answer, requests.migrate);
     } else {
-      send(404, { message: "There is GET /status, GET /databases, POST /archive?to=on and POST /down." });
+      send(404, {
+        message:
+          "There is GET /status, GET /databases, POST /archive?to=on, POST /down, and GET or POST /migrate.",
+      });
     }
   });
   return new Promise((resolve, reject) => {

@@ -1,16 +1,20 @@
-/** Brings every database of a system to the state that its code expects: the framework's tables, then its own. */
+/**
+ * Brings every database of a system to the state that its code expects: the framework's tables, then its own. Or
+ * says what that would be.
+ */
 import type { Clock } from "../clock/index.ts";
 import { postgresDatabase } from "../engines/postgres/database.ts";
-import { installFramework } from "../engines/postgres/install.ts";
 import { openTopicLog } from "../engines/postgres/log-tables.ts";
 import { migrateDatabase } from "../engines/postgres/migrate.ts";
-import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
+import { planMigration } from "../engines/postgres/migrate-pending.ts";
+import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import { redeclareDatabase, type SystemDescription } from "./describe.ts";
 import type { WorldConfig } from "./messages.ts";
+import type { MigrateEvent } from "./migrate-events.ts";
 
-export interface MigrateOptions {
+export interface MigrateSystemOptions {
   readonly clock: Clock;
-  readonly progress: (text: string) => void;
+  readonly tell: (event: MigrateEvent) => void;
 }
 
 /** How long the nodes have to get the reference tables before the system starts. */
@@ -19,36 +23,59 @@ const settleMs = 30_000;
 const poolSize = 4;
 
 /** @throws {HoldfastError} what the broken migration says, with its file */
-export async function migrateSystem(
+export function migrateSystem(
   description: SystemDescription,
   world: WorldConfig,
-  { clock, progress }: MigrateOptions,
+  { clock, tell }: MigrateSystemOptions,
+): Promise<void> {
+  return eachDatabase(description, world, clock, async (described, nodes) => {
+    const { name: database, shardCount: shards } = described;
+    const declaration = redeclareDatabase(described);
+    const done = await migrateDatabase(declaration, nodes, {
+      onReference: (step) => tell({ kind: "reference", database, ...step }),
+      onProgress: (step) => tell({ kind: "step", database, shards, ...step }),
+      onWarning: (warning) => tell({ kind: "warning", database, warning }),
+      onBlocked: (wait) => tell({ kind: "blocked", database, ...wait }),
+    });
+    tell({ kind: "migrated", database, files: done.files, shards, applied: done.applied });
+    if (described.reference) {
+      // A node that does not get them now gets them from the upkeep.
+      const { behind } = await postgresDatabase(declaration, nodes, clock).reference.settle(settleMs);
+      for (const { node, message } of behind) tell({ kind: "reference-behind", database, node, message });
+    }
+    // Parts may make no tables, so their topics' logs are there before them.
+    const [first] = description.databases;
+    for (const { name, home = first?.name, partitions } of description.topics) {
+      if (home !== database) continue;
+      await nodes.primary(nodes.home).use((session) => openTopicLog(session, name, partitions));
+    }
+  });
+}
+
+/** Changes nothing: tells one plan for each database. */
+export function planSystem(
+  description: SystemDescription,
+  world: WorldConfig,
+  { clock, tell }: MigrateSystemOptions,
+): Promise<void> {
+  return eachDatabase(description, world, clock, async (described, nodes) => {
+    const plan = await planMigration(redeclareDatabase(described), nodes);
+    tell({ kind: "plan", database: described.name, ...plan });
+  });
+}
+
+async function eachDatabase(
+  description: SystemDescription,
+  world: WorldConfig,
+  clock: Clock,
+  run: (described: SystemDescription["databases"][number], nodes: DatabaseNodes) => Promise<void>,
 ): Promise<void> {
   for (const described of description.databases) {
     const config = world.databases[described.name];
     if (!config) throw new TypeError(`nobody says where database "${described.name}" is`);
     const nodes = openDatabaseNodes(config, { clock, applicationName: "holdfast migrate", poolSize });
     try {
-      await installFramework(nodes);
-      const declaration = redeclareDatabase(described);
-      await migrateDatabase(declaration, nodes, {
-        onReference: ({ node, file }) =>
-          progress(`Migrating ${described.name}: ${file}, reference on ${node}`),
-        onProgress: ({ shard, file }) =>
-          progress(`Migrating ${described.name}: ${file}, shard ${shard + 1} of ${described.shardCount}`),
-      });
-      if (described.reference) {
-        // A node that does not get them now gets them from the upkeep.
-        const { behind } = await postgresDatabase(declaration, nodes, clock).reference.settle(settleMs);
-        for (const { node, message } of behind)
-          progress(`Reference tables of ${described.name}: ${node} is behind: ${message}`);
-      }
-      // Parts may make no tables, so their topics' logs are there before them.
-      const [first] = description.databases;
-      for (const { name, home = first?.name, partitions } of description.topics) {
-        if (home !== described.name) continue;
-        await nodes.primary(nodes.home).use((session) => openTopicLog(session, name, partitions));
-      }
+      await run(described, nodes);
     } finally {
       await nodes.close();
     }

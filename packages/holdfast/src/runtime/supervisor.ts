@@ -6,6 +6,7 @@
  * needed: a start that fails, or is interrupted, runs them backwards, so that nothing is left half-started.
  * A stop runs the same list.
  */
+import { resolve } from "node:path";
 import { HoldfastError } from "../call/index.ts";
 import { type Clock, isoTime } from "../clock/index.ts";
 import { bindListeningSocket } from "../edge/listening-socket.ts";
@@ -19,7 +20,10 @@ import { failoverNotice } from "./failover-notice.ts";
 import { recoverSystem } from "./in-doubt.ts";
 import { stopLeftChildren, stopLeftServers } from "./leftovers.ts";
 import { openLogFiles } from "./log-files.ts";
-import { migrateSystem } from "./migrate-system.ts";
+import type { WorldConfig } from "./messages.ts";
+import { reportMigration } from "./migrate-events.ts";
+import type { MigrateRun } from "./migrate-request.ts";
+import { migrateSystem, planSystem } from "./migrate-system.ts";
 import { grantPartRoles, partRoles, worldAs } from "./part-roles.ts";
 import { startPostgresNodes } from "./postgres-nodes.ts";
 import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
@@ -92,12 +96,13 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let lost: HoldfastError | undefined;
   let description: SystemDescription | undefined;
   let url: string | undefined;
+  let running: WorldConfig | undefined;
   let instances: () => SystemStatus["instances"] = () => [];
   let servers: () => Promise<SystemStatus["servers"]> = async () => [];
   let failovers: () => SystemStatus["failovers"] = () => [];
   let replication: () => SystemStatus["replication"] = () => [];
   let archives: () => Promise<SystemStatus["archives"]> = async () => [];
-  let switchArchive: ControlRequests["archive"] = async () => {};
+  let switchArchive: NonNullable<ControlRequests["archive"]> = async () => {};
   let inDoubt: () => SystemStatus["inDoubt"] = () => [];
   let shards: () => Promise<SystemStatus["shards"]> = async () => [];
   let databases: RunningDatabases = [];
@@ -130,10 +135,20 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     warnings: warnings.list(),
   });
 
+  /** With the files that are there now: the system is described anew. */
+  const migrate: MigrateRun = async ({ check, systemFile: meant }, tell) => {
+    if (state !== "running" || !running) throw notRunningYet(state);
+    const { project, systemFile } = options;
+    if (meant !== undefined && resolve(meant) !== resolve(systemFile)) throw otherSystem(systemFile, meant);
+    const described = await describeInProcess({ systemFile, project, clock, signal: stopping.signal });
+    const known = described.databases.filter(({ name }) => running?.databases[name]);
+    await (check ? planSystem : migrateSystem)({ ...described, databases: known }, running, { clock, tell });
+  };
+
   const start = async () => {
     const { project, systemFile } = options;
-    const running = await runningSupervisor(project);
-    if (running) throw alreadyRunning(running);
+    const other = await runningSupervisor(project);
+    if (other) throw alreadyRunning(other);
     enter("Checking the system and its modules");
     makeStateFolders(project);
     description = await describeInProcess({ systemFile, project, clock, signal: stopping.signal });
@@ -167,6 +182,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       down: () => stop("drain"),
       databases: () => databases,
       archive: (how) => switchArchive(how),
+      migrate,
     });
     undo.push(() => server.close());
 
@@ -208,9 +224,13 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     }
     const world = worldConfig(description, postgres, options.watch);
     const roles = partRoles(description, clock.random);
+    running = world;
     if (postgres) {
       enter("Preparing the databases");
-      await migrateSystem(description, world, { clock, progress });
+      await migrateSystem(description, world, {
+        clock,
+        tell: reportMigration({ ...reporter, step: progress }),
+      });
       await grantPartRoles(world, roles, clock);
       const warn = (text: string) => reporter.notice("warn", text);
       const recovery = recoverSystem(description, world, { clock, warn });
@@ -260,7 +280,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
         description,
         places: () => parts.places,
         migrate: async (described) => {
-          await migrateSystem(described, world, { clock, progress: () => {} });
+          await migrateSystem(described, world, {
+            clock,
+            tell: reportMigration({ ...reporter, step: () => {} }),
+          });
           parts.warnAgain();
         },
         clock,
@@ -310,6 +333,20 @@ function stoppedEarly(): HoldfastError {
   return new HoldfastError("HOLDFAST_ABORTED", "Stopped before the system was up.", {
     outcome: "not-applied",
   });
+}
+
+function otherSystem(systemFile: string, meant: string): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_ALREADY_RUNNING",
+    `${systemFile} runs in this project, and ${meant} is another system. Leave the name out to migrate the one that runs, or \`holdfast down\` first.`,
+  );
+}
+
+function notRunningYet(state: SystemState): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_UNAVAILABLE",
+    `The system is ${state}, and migrates its databases itself when it starts. Ask again when \`holdfast status\` says that it runs.`,
+  );
 }
 
 function inMs(ms: number): string {

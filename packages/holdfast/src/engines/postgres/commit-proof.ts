@@ -2,13 +2,14 @@
  * How a write proves afterwards that it happened, and whether it had happened before: by a marker, by an
  * idempotency key, by a consumer's guard row, or not at all.
  */
-import type { HoldfastError } from "../../call/index.ts";
+import { HoldfastError } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
-import type { EffectGuard, WriteOptions } from "../../parts/database/port.ts";
+import { writeIsolationProblem } from "../../parts/database/isolation.ts";
+import type { EffectGuard, Isolation, WriteOptions } from "../../parts/database/port.ts";
 import { claimGuard } from "./commit-guard.ts";
 import { flushed } from "./log-transaction.ts";
 import { drawMarker, type Marker, markerRider, settleMarker } from "./marker.ts";
-import { checkKey, claimKey, rememberKey, resultJson } from "./marker-key.ts";
+import { checkKey, claimKey, keyTurn, rememberKey, resultJson } from "./marker-key.ts";
 import type { NodePool } from "./pool.ts";
 import type { Patience } from "./pool-lease.ts";
 import type { PgSession, Rider } from "./session.ts";
@@ -26,10 +27,10 @@ export interface CommitProof<T> {
   begin(session: PgSession, schema: string): Promise<{ readonly before: T } | undefined>;
   /** Sends what goes ahead of COMMIT, in the same packet. @returns what the write answers */
   close(session: PgSession, value: T): T;
+  /** Why what `close` sent failed, asked when COMMIT says only that the transaction was rolled back. */
+  readonly closeFailure?: () => Promise<HoldfastError | undefined>;
   /** Goes with COMMIT, in the same message. */
   readonly rider?: Rider | undefined;
-  /** Why what `close` sent was refused, and COMMIT with it. */
-  readonly failure?: HoldfastError | undefined;
   /**
    * Whether the transaction has committed, asked on another session after a COMMIT without an answer; `undefined`
    * when this proof cannot say. `again` says that running the write again finds out by itself.
@@ -39,23 +40,28 @@ export interface CommitProof<T> {
 
 export type ProofMaker<T> = () => CommitProof<T>;
 
-/** @throws {HoldfastError} HOLDFAST_INPUT_INVALID for a key that is empty or too long */
+/** @throws {HoldfastError} HOLDFAST_INPUT_INVALID for a key that is empty or too long, or an unknown isolation */
 export function writeProofs<T>(shard: number, options: WriteOptions, clock: Clock): ProofMaker<T> {
-  const { idempotencyKey, fingerprint, marker = true } = options;
+  const { idempotencyKey, fingerprint, marker = true, isolation } = options;
+  const problem = writeIsolationProblem(isolation);
+  if (problem) {
+    const data = { field: "isolation", problems: [problem] };
+    throw new HoldfastError("HOLDFAST_INPUT_INVALID", `A write's options: ${problem}.`, { data });
+  }
   if (idempotencyKey !== undefined) {
     checkKey(idempotencyKey);
-    return () => keyProof<T>(shard, idempotencyKey, fingerprint, clock);
+    return () => keyProof<T>(shard, idempotencyKey, fingerprint, isolation, clock);
   }
-  return marker ? () => markerProof<T>(shard, clock) : () => noProof<T>();
+  return marker ? () => markerProof<T>(shard, isolation, clock) : () => noProof<T>(isolation);
 }
 
-function markerProof<T>(shard: number, clock: Clock): CommitProof<T> {
+function markerProof<T>(shard: number, isolation: Isolation | undefined, clock: Clock): CommitProof<T> {
   let marker: Marker | undefined;
   return {
     eager: true,
     begin: async (session, schema) => {
       marker = drawMarker(clock, session);
-      await session.begin(schema);
+      await session.begin(schema, undefined, isolation);
       return undefined;
     },
     close: (_, value) => value,
@@ -74,42 +80,47 @@ function keyProof<T>(
   shard: number,
   key: string,
   fingerprint: string | undefined,
+  isolation: Isolation | undefined,
   clock: Clock,
 ): CommitProof<T> {
   let marker: Marker | undefined;
-  let failure: HoldfastError | undefined;
   const request = { shard, key, fingerprint };
+  // With one snapshot for all of it, the transaction must not begin before whoever has the key has ended.
+  const ahead = isolation !== undefined && isolation !== "read-committed";
+  let remembering: Promise<unknown> | undefined;
   return {
     eager: false,
     begin: async (session, schema) => {
       marker = drawMarker(clock, session);
-      const begun = session.begin(schema);
+      const turn = ahead ? await keyTurn(session, request) : undefined;
+      const begun = session.begin(schema, undefined, isolation);
       const claimed = claimKey(session, request);
       claimed.catch(() => {});
+      turn?.passOn();
       await begun;
       const remembered = await claimed;
       return remembered && { before: remembered.value as T };
     },
     close: (session, value) => {
       const json = resultJson(value);
-      rememberKey(session, marker as Marker, request, json).catch((error: HoldfastError) => {
-        failure = error;
-      });
+      remembering = rememberKey(session, marker as Marker, request, json);
       // The first answer takes the same way as every later one, so that they cannot differ.
       return (json === undefined ? undefined : JSON.parse(json)) as T;
     },
-    get failure() {
-      return failure;
-    },
+    closeFailure: async () =>
+      remembering?.then(
+        () => undefined,
+        (error: unknown) => error as HoldfastError,
+      ),
     settle: (pool, patience) => settleBegun(pool, marker, patience, clock),
   };
 }
 
-function noProof<T>(): CommitProof<T> {
+function noProof<T>(isolation: Isolation | undefined): CommitProof<T> {
   return {
     eager: true,
     begin: async (session, schema) => {
-      await session.begin(schema);
+      await session.begin(schema, undefined, isolation);
       return undefined;
     },
     close: (_, value) => value,

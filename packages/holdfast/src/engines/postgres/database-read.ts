@@ -2,7 +2,8 @@
  * A read: statements on one session that is read-only, on the first server that is there and far enough.
  *
  * No BEGIN and no COMMIT: each statement sees what is committed when it begins (READ COMMITTED), and the server
- * refuses every write, so that one statement is one round trip. When the server goes away the read starts again
+ * refuses every write, so that one statement is one round trip. At isolation `repeatable-read` they stand between a
+ * BEGIN, which leaves with the first statement, and a COMMIT, and see one snapshot. When the server goes away the read starts again
  * on the next one: a read may be run twice.
  */
 import type { Kysely } from "kysely";
@@ -20,7 +21,7 @@ import type { QuorumProof } from "./quorum-proof.ts";
 import { hasReplayed, isFit, noteRead, trailerFor } from "./read-position.ts";
 import { type HeldSession, holdSession } from "./read-session.ts";
 import { neededPositions, readRoute } from "./routing.ts";
-import type { PgSession } from "./session.ts";
+import { beginSql, type PgSession } from "./session.ts";
 import { goneBehindError } from "./session-error.ts";
 import { untilOver, watchSilence } from "./session-watch.ts";
 import { movedAway } from "./shard-moved.ts";
@@ -185,10 +186,15 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, held: HeldSessi
       throw goneBehindError(pool.where);
     return session;
   };
+  const isSnapshot = read.isolation === "repeatable-read";
+  // A transaction is nothing for a session that others use as well.
+  const session = isSnapshot ? await own() : held.session;
+  const snapshot = isSnapshot ? beginSnapshot(session, schema) : undefined;
   const lease = leaseKysely(
-    held.session,
+    session,
     request.uses,
-    { schema, statements, clock, limit, own },
+    // In a transaction a statement cannot be tried one way and then another: the path says where it belongs.
+    snapshot ? undefined : { schema, statements, clock, limit, own },
     trailer,
     request.told,
   );
@@ -197,6 +203,7 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, held: HeldSessi
   try {
     value = await request.run(lease.sql);
   } catch (error) {
+    await snapshot?.rollback();
     // Whatever `run` made of it: when the server went away, another one may answer.
     if (lease.failure && isServerGone(lease.failure)) return { kind: "lost", error: lease.failure };
     const moved = await movedAway(held.session, schema, lease.failure);
@@ -208,11 +215,32 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, held: HeldSessi
   }
   try {
     await lease.placed;
+    await snapshot?.begun;
+    await snapshot?.commit();
     if (call && lease.trail) noteRead(call.session, pool, held.session, lease.trail, before, nodes);
     return { kind: "answered", value };
   } catch (error) {
     return { kind: "lost", error: error as HoldfastError };
   }
+}
+
+/** Sends BEGIN ahead of the first statement, in the same packet. */
+function beginSnapshot(session: PgSession, schema: string) {
+  const placed = session.useSchema(schema);
+  const begun = Promise.all([placed, session.push({ text: `${beginSql("repeatable-read")} read only` })]);
+  begun.catch(() => {});
+  return {
+    /** To be awaited before an answer is believed. */
+    begun,
+    commit: async () => {
+      // One whose failed statement the caller has caught is rolled back by the server, which answers so.
+      await session.send({ text: "commit" });
+    },
+    rollback: async () => {
+      if (session.ended) return;
+      await session.send({ text: "rollback" }).catch(() => session.taint());
+    },
+  };
 }
 
 function isServerGone(error: unknown): error is HoldfastError {

@@ -235,7 +235,7 @@ async function transact<T>(
         await session.send({ text: "rollback" }).catch(() => session.taint());
       session.forgetSchema();
       // A failure that `run` caught has doomed the transaction; what COMMIT says of it is only the echo.
-      const own = lease.failure ?? proof.failure ?? verdict.cause;
+      const own = lease.failure ?? verdict.cause ?? (await proof.closeFailure?.());
       const moved = await movedAway(session, request.schema, own);
       return { kind: "failed", error: lease.failure ? rolledBackError(lease.failure) : own, own, moved };
     }

@@ -11,8 +11,17 @@ export type {
 export { postgresDatabase } from "./database.ts";
 export type { HostStatus, HostsStatus } from "./hosts-watch.ts";
 export { installFramework } from "./install.ts";
+export { type LockWarning, warningLines } from "./lock-rules/index.ts";
 export { maintainMarkers } from "./marker.ts";
-export { type Migrated, type MigrateOptions, migrateDatabase } from "./migrate.ts";
+export { type Migrated, migrateDatabase } from "./migrate.ts";
+export { type Blocker, blockerText } from "./migrate-blockers.ts";
+export {
+  type MigrateOptions,
+  type MigrateStep,
+  type MigrateWait,
+  migrateDefaults,
+} from "./migrate-options.ts";
+export { type MigrationPlan, planMigration } from "./migrate-pending.ts";
 export { type DatabaseNodes, type DatabaseNodesEnv, openDatabaseNodes } from "./nodes.ts";
 export type { PlannedMove } from "./reshard/move-check.ts";
 export type { MoveRecord } from "./reshard/move-record.ts";

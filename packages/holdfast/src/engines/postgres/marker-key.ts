@@ -33,6 +33,27 @@ export function checkKey(key: string): void {
 }
 
 /**
+ * Waits for whoever has the key before a transaction begins whose snapshot has to be newer than that. The session's
+ * own lock is passed on to the transaction's, which `claimKey` takes.
+ */
+export async function keyTurn(session: PgSession, { key, shard }: KeyedRequest) {
+  const values = [key, shard];
+  await session.send({
+    text: "select pg_advisory_lock(hashtextextended($1, $2))",
+    values,
+    prepare: true,
+  });
+  return {
+    /** To be called once the transaction's statement that takes the lock was sent. */
+    passOn(): void {
+      const text = "select pg_advisory_unlock(hashtextextended($1, $2))";
+      // In a failed transaction the server refuses to; then the lock ends with the session.
+      session.push({ text, values, prepare: true }).catch(() => session.taint());
+    },
+  };
+}
+
+/**
  * Waits for whoever has the key, and looks it up.
  *
  * @throws {HoldfastError} HOLDFAST_IDEMPOTENCY_MISMATCH when the key came with another fingerprint

@@ -4,6 +4,8 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { HoldfastError } from "../../call/index.ts";
+import { mayBeOutsideTransaction, readStatements } from "./lock-rules/statement.ts";
+import { type OutsideStatement, outsideStatement } from "./migrate-outside-statement.ts";
 
 export interface MigrationFile {
   /** From 1. */
@@ -12,6 +14,8 @@ export interface MigrationFile {
   readonly sql: string;
   /** SHA-256 of the text in hex; line ends count as one character, so that a checkout on Windows is the same. */
   readonly checksum: string;
+  /** Of a file marked `-- holdfast: no transaction`. */
+  readonly outside?: OutsideStatement;
 }
 
 /**
@@ -37,11 +41,14 @@ export async function readMigrations(folder: URL): Promise<readonly MigrationFil
     );
     const control = transactionControl(sql);
     if (control) problems.push(`${name}: leave out "${control}"; each file is one transaction already`);
+    const outside = await outsideOf(sql);
+    if (outside && "problem" in outside) problems.push(`${name}: ${outside.problem}`);
     files.push({
       number: Number(number),
       name,
       sql,
       checksum: createHash("sha256").update(sql).digest("hex"),
+      ...(outside && !("problem" in outside) ? { outside } : {}),
     });
   }
   files.forEach((file, index) => {
@@ -52,6 +59,12 @@ export async function readMigrations(folder: URL): Promise<readonly MigrationFil
   });
   if (problems.length > 0) throw invalidError(folder, problems);
   return files;
+}
+
+async function outsideOf(sql: string) {
+  if (!mayBeOutsideTransaction(sql)) return undefined;
+  const file = await readStatements(sql);
+  return file && !file.noTransaction ? undefined : outsideStatement(file);
 }
 
 /** The first statement that begins or ends a transaction, outside strings, comments and function bodies. */

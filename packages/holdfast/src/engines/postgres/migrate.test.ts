@@ -63,12 +63,12 @@ describe("migrations", () => {
     const first = await migrateDatabase(declared(), nodes, {
       onProgress: ({ shard, file }) => told.push(`${shard} ${file}`),
     });
-    expect(first).toEqual({ files: 2, shards: 4, applied: 8 });
+    expect(first).toEqual({ files: 2, shards: 4, applied: 8, warnings: [] });
     expect(told.filter((line) => line.startsWith("3 "))).toEqual(["3 001_first.sql", "3 002_second.sql"]);
     expect(told).toHaveLength(8);
-    expect(await migrate()).toEqual({ files: 2, shards: 4, applied: 0 });
+    expect(await migrate()).toEqual({ files: 2, shards: 4, applied: 0, warnings: [] });
     await write("003_third.sql", "create table tag (name text)");
-    expect(await migrate()).toEqual({ files: 3, shards: 4, applied: 4 });
+    expect(await migrate()).toEqual({ files: 3, shards: 4, applied: 4, warnings: [] });
     expect(await onEachShard("select code, hits from link")).toEqual(
       Array.from({ length: 4 }, () => [{ code: "once", hits: 0 }]),
     );

@@ -45,6 +45,7 @@ export interface NodeWatch {
 
 export interface DatabaseNodes {
   readonly config: DatabaseConfig;
+  readonly clock: Clock;
   /** Name of the first node: the home of whatever keeps its log or bus in this database. */
   readonly home: string;
   /** Who is told of statements and keys, while a system is developed. */
@@ -94,6 +95,7 @@ export function openDatabaseNodes(
   const known = places ? { epoch: shardMap.epoch, places: places.map(placeFrom) } : firstPlaces(shardMap);
   return {
     config,
+    clock: env.clock,
     home,
     told: env.watch,
     map: new ShardMapWatch(node(home).primary, known, env.clock),

@@ -9,6 +9,7 @@
 import net from "node:net";
 import pg from "pg";
 import type { HoldfastError } from "../../call/index.ts";
+import type { Isolation } from "../../parts/database/index.ts";
 import type { PostgresEndpoint } from "./config.ts";
 import {
   ExtendedQuery,
@@ -243,6 +244,11 @@ export class PgSession {
     return this.#ended;
   }
 
+  /** Of the server's process behind it, as `pg_stat_activity` has it. */
+  get serverPid(): number | undefined {
+    return this.#client.processID ?? undefined;
+  }
+
   /** `I` outside a transaction, `T` in one, `E` in one that failed; as of the last answer. */
   get transactionStatus(): string {
     return String(this.#client.getTransactionStatus() ?? "I");
@@ -348,10 +354,11 @@ export class PgSession {
    * process a wake-up.
    *
    * @param settings further SQL of the framework's own, such as `set local …`
+   * @param isolation default: the server's default, READ COMMITTED
    * @returns the answer, to be awaited before COMMIT is sent; after a failure or a rollback, `forgetSchema`
    */
-  begin(schema: string, settings?: string): Promise<unknown> {
-    let text = "begin read write";
+  begin(schema: string, settings?: string, isolation?: Isolation): Promise<unknown> {
+    let text = `${beginSql(isolation)} read write`;
     if (this.#schema !== schema) text = `set search_path to ${searchPath(schema)}; ${text}`;
     this.#schema = schema;
     if (settings !== undefined) text += `; ${settings}`;
@@ -535,6 +542,12 @@ interface KnownStatement {
   readonly schema: string;
   readonly text: string;
   readonly statement: PreparedStatement;
+}
+
+/** Never a caller's text: only the levels that are known have one. */
+export function beginSql(isolation: Isolation | undefined): string {
+  if (isolation === undefined || isolation === "read-committed") return "begin";
+  return `begin isolation level ${isolation === "serializable" ? "serializable" : "repeatable read"}`;
 }
 
 /** @see PostgreSQL protocol, "Canceling Requests in Progress": 16 bytes on a connection of their own */

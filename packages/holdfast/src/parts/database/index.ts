@@ -13,6 +13,7 @@ export type { OrderBy } from "./everywhere/order-by.ts";
 export type { ScatterOptions, ShardFailure } from "./everywhere/scatter.ts";
 export type { Totals, TotalsOptions } from "./everywhere/totals.ts";
 export type { FullDatabasePort } from "./full-port.ts";
+export type { Isolation, ReadIsolation } from "./isolation.ts";
 export type { Lookup, LookupPageOptions } from "./lookup/handle.ts";
 export type { LookupOptions, ResolvedLookup } from "./lookup/options.ts";
 export type { LookupPort, LookupSweep } from "./lookup/port.ts";

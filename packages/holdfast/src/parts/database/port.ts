@@ -3,9 +3,10 @@
  */
 import type { Kysely, Transaction } from "kysely";
 import type { Undone } from "../../call/index.ts";
+import type { Isolation, ReadIsolation } from "./isolation.ts";
 import type { ReadLevel, ReadOptions } from "./read-options.ts";
 
-export type { ReadLevel, ReadOptions };
+export type { Isolation, ReadIsolation, ReadLevel, ReadOptions };
 
 /** Numbers and bigints count by their decimal digits. */
 export type KeyPart = string | number | bigint;
@@ -56,6 +57,11 @@ export interface WriteOptions {
    * write ends as `unknown`.
    */
   readonly marker?: boolean;
+  /**
+   * What it sees of other writes while it runs. Default `read-committed`. The stronger ones are run again more often
+   * (serialization failures are not applied, and `run` is called again): keep them short.
+   */
+  readonly isolation?: Isolation;
 }
 
 export interface TogetherOptions extends Pick<WriteOptions, "idempotencyKey" | "fingerprint"> {
@@ -76,7 +82,7 @@ export type AnyTables = any;
 /**
  * Atomicity: `write` is one READ WRITE transaction on one shard; all of it commits or none. A `read` cannot write;
  * each of its statements sees what is committed when it begins (READ COMMITTED), so that what has to be seen
- * together belongs into one statement. Time-outs come from the current call's deadline; without one an operation
+ * together belongs into one statement, or into a read at isolation `repeatable-read`. Time-outs come from the current call's deadline; without one an operation
  * waits ten seconds for a connection or a server, and ends, its connection closed, when the server answers nothing
  * to a statement for a minute: a job with longer statements gives its call a longer deadline. Expiry is by the
  * store's clock.

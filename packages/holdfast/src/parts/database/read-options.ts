@@ -2,6 +2,7 @@
  * How fresh a read has to be, and what it may wait for.
  */
 import { HoldfastError } from "../../call/index.ts";
+import { type ReadIsolation, readIsolationProblem } from "./isolation.ts";
 
 /**
  * What a read promises. The current call's session remembers what it wrote and what it read; `eventual` reads are
@@ -43,15 +44,26 @@ export interface ReadOptions {
    * stood still for a whole wait is not waited for again until it moves.
    */
   readonly waitMs?: number;
+  /**
+   * `repeatable-read` gives all statements of the read one snapshot, at the price of BEGIN and COMMIT around them.
+   * Default `read-committed`: a snapshot for each statement.
+   */
+  readonly isolation?: ReadIsolation;
 }
 
 export interface ResolvedRead {
   readonly level: ReadLevel;
   readonly lagMsMax: number | undefined;
   readonly waitMs: number;
+  readonly isolation: ReadIsolation;
 }
 
-export const readDefaults = { level: "session", lagMsMax: undefined, waitMs: 50 } as const;
+export const readDefaults = {
+  level: "session",
+  lagMsMax: undefined,
+  waitMs: 50,
+  isolation: "read-committed",
+} as const;
 
 /** @returns what is wrong with `options`, each problem beginning with its field */
 export function readProblems(
@@ -66,6 +78,8 @@ export function readProblems(
     problems.push(`${prefix}lagMsMax should be 10 to 3600000 milliseconds, got ${lagMsMax}`);
   if (waitMs !== undefined && !(waitMs >= 0 && waitMs <= 10_000))
     problems.push(`${prefix}waitMs should be 0 to 10000 milliseconds, got ${waitMs}`);
+  const isolation = readIsolationProblem(options.isolation);
+  if (isolation) problems.push(`${prefix}${isolation}`);
   return problems;
 }
 
@@ -89,5 +103,6 @@ export function resolveRead(given: ReadLevel | ReadOptions, defaults: ResolvedRe
     level,
     lagMsMax: level === "eventual" ? (options.lagMsMax ?? defaults.lagMsMax) : undefined,
     waitMs: options.waitMs ?? defaults.waitMs,
+    isolation: options.isolation ?? defaults.isolation,
   };
 }

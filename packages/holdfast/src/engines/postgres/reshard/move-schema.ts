@@ -4,8 +4,10 @@
  */
 import { HoldfastError } from "../../../call/index.ts";
 import { makeLookupTables } from "../lookup/lookup-tables.ts";
-import { applyFile, recordedFiles } from "../migrate.ts";
+import { applyFile } from "../migrate-apply.ts";
 import { readMigrations } from "../migrate-files.ts";
+import { resolveMigrate } from "../migrate-options.ts";
+import { recordedFiles } from "../migrate-record.ts";
 import { shardSchemaSql } from "../migrate-shard-sql.ts";
 import { grantShardAs } from "../roles.ts";
 import type { PgSession } from "../session.ts";
@@ -19,6 +21,7 @@ export async function makeShard(context: MoveContext, target: PgSession): Promis
   const { migrations, lookups } = declaration.options;
   const { schema, shard } = move;
   const files = migrations ? await readMigrations(migrations) : [];
+  const apply = { nodes: context.nodes, node: move.target, options: resolveMigrate({}) };
   const applied = await onSource(context)((session) => recordedFiles(session, [shard], () => schema));
   await inTransaction(target, async () => {
     await target.send({ text: `drop schema if exists ${ident(schema)} cascade` });
@@ -34,7 +37,7 @@ export async function makeShard(context: MoveContext, target: PgSession): Promis
   for (const { number, name, checksum } of [...applied].sort((a, b) => a.number - b.number)) {
     const file = files[number - 1];
     if (file?.name !== name || file.checksum !== checksum) throw fileError(move.source, shard, name);
-    await applyFile(target, shard, schema, file);
+    await applyFile(target, { shard, schema }, file, apply);
   }
   const tables = copiedTables(await shardTables(target, schema));
   // Rows that migrations have inserted come with the copy.

@@ -10,7 +10,7 @@ import type { AnyDatabase } from "../../../parts/database/index.ts";
 import { movesToEven } from "../../../placement/index.ts";
 import type { DatabaseConfig } from "../config.ts";
 import { installFramework } from "../install.ts";
-import { migrateLock } from "../migrate.ts";
+import { migrateLock } from "../migrate-lock.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../nodes.ts";
 import { patienceOf } from "../pool-lease.ts";
 import type { PgSession } from "../session.ts";

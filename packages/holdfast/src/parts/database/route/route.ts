@@ -12,8 +12,8 @@ import { type ReadOptions, readProblems } from "../read-options.ts";
 import { findKeys } from "./find-keys.ts";
 import type { Unroutable } from "./refusal.ts";
 
-/** Of reads: level, lag and wait. Of writes: idempotency key, fingerprint and marker. */
-export interface RouteOptions extends ReadOptions, WriteOptions {}
+/** Of reads: level, lag and wait. Of writes: idempotency key, fingerprint and marker. One statement needs no isolation. */
+export interface RouteOptions extends Omit<ReadOptions, "isolation">, Omit<WriteOptions, "isolation"> {}
 
 export interface Routed<Row> {
   /** Those of a select; of a write those that it returns. */
