@@ -37,3 +37,12 @@ test("settings given by the caller win, and none can smuggle in another line", (
   expect(() => postgresConf({ ...base, extra: { work_mem: "8MB\nfsync = off" } })).toThrow(RangeError);
   expect(() => postgresConf({ ...base, extra: { "fsync = off #": "" } })).toThrow(RangeError);
 });
+
+test("archiving is always possible without a restart, and never piles up where nobody wants it", () => {
+  expect(postgresConf(base)).toMatch(
+    /archive_mode = 'always'\narchive_library = ''\narchive_command = '\w+'/,
+  );
+  const conf = postgresConf({ ...base, archiveDir: "/srv/it's here" });
+  expect(conf).toContain("archive_library = 'basic_archive'\narchive_command = ''");
+  expect(conf).toContain("basic_archive.archive_directory = '/srv/it''s here'");
+});
