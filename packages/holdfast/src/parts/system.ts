@@ -8,6 +8,7 @@ import type { Gateway } from "./gateway/index.ts";
 import { isPart, namingProblem, type Part } from "./part.ts";
 import type { Requirements } from "./requirements/index.ts";
 import type { Service } from "./service/index.ts";
+import { systemAccessProblems } from "./system-access.ts";
 import type { Topic } from "./topic/index.ts";
 import type { Worker } from "./worker/index.ts";
 
@@ -94,6 +95,16 @@ function systemProblems(declared: System, parts: readonly Part[]): string[] {
       problems.push(`topic "${topic.name}" has no home: declare a database, its log lives there`);
     }
   }
+  const { services, workers, databases, topics, caches } = declared;
+  const homes = topics.flatMap(({ options }) => options.home?.name ?? databases[0]?.name ?? []);
+  problems.push(
+    ...systemAccessProblems({
+      parts: [...services, ...workers],
+      databases: databases.map(({ name }) => name),
+      homes,
+      hasCaches: caches.length > 0,
+    }),
+  );
   return problems;
 }
 

@@ -3,6 +3,7 @@
  * part's module has what it must, and sends this. A module that hangs, exits or throws while it is loaded can
  * therefore not take the supervisor with it.
  */
+import type { AccessOptions } from "../parts/access.ts";
 import { type ResolvedReplication, shardOptionsOf } from "../parts/database/index.ts";
 import { database as declareDatabase, type System } from "../parts/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
@@ -20,11 +21,16 @@ export interface SystemDescription {
         readonly session: "header" | "cookie" | "off";
       }
     | undefined;
-  readonly services: readonly { readonly name: string; readonly instances: number }[];
+  readonly services: readonly {
+    readonly name: string;
+    readonly instances: number;
+    readonly access?: AccessOptions | undefined;
+  }[];
   readonly workers: readonly {
     readonly name: string;
     readonly from: string;
     readonly instances: number;
+    readonly access?: AccessOptions | undefined;
   }[];
   readonly databases: readonly {
     readonly name: string;
@@ -65,11 +71,16 @@ export function describeSystem(system: System): SystemDescription {
       timeoutMs: edge.options.timeoutMs,
       session: edge.options.session,
     },
-    services: system.services.map(({ name, options }) => ({ name, instances: options.instances.min })),
+    services: system.services.map(({ name, options }) => ({
+      name,
+      instances: options.instances.min,
+      access: options.access,
+    })),
     workers: system.workers.map(({ name, options }) => ({
       name,
       from: options.from.name,
       instances: options.instances,
+      access: options.access,
     })),
     databases: system.databases.map(({ name, options }) => ({
       name,

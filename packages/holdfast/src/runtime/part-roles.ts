@@ -9,29 +9,52 @@ import type { PostgresEndpoint } from "../engines/postgres/config.ts";
 import { randomPassword } from "../engines/postgres/embedded/index.ts";
 import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import { type DatabaseRole, grantRoles } from "../engines/postgres/roles.ts";
+import type { AccessOptions } from "../parts/access.ts";
 import type { SystemDescription } from "./describe.ts";
 import type { WorldConfig } from "./messages.ts";
 
-/** By name of the part. */
-export type PartRoles = ReadonlyMap<string, DatabaseRole>;
+interface PartRole {
+  readonly name: string;
+  readonly password: string;
+  /** `undefined`: all databases, to read and write. */
+  readonly access: AccessOptions | undefined;
+}
 
-/** Of each service and worker: all databases of its system, to read and write. The gateway has none. */
+/** By name of the part. */
+export type PartRoles = ReadonlyMap<string, PartRole>;
+
+/** Of a name of 40 letters the rest of Postgres' 63; systems of one project share no server. */
+const systemLettersMax = 22;
+
+/** Of each service and worker. The gateway has none. */
 export function partRoles({ name, services, workers }: SystemDescription, random: Random): PartRoles {
   return new Map(
     [...services, ...workers].map((part) => [
       part.name,
-      { name: `${name}_${part.name}`, password: randomPassword(random), access: "read-write" },
+      {
+        name: `${name.slice(0, systemLettersMax)}_${part.name}`,
+        password: randomPassword(random),
+        access: part.access,
+      },
     ]),
   );
+}
+
+/** Pure: the roles of one database, with what each may do there. */
+export function rolesOf(database: string, roles: PartRoles): DatabaseRole[] {
+  return [...roles.values()].flatMap(({ name, password, access }) => {
+    const how = access === undefined ? "read-write" : access[database];
+    return how === undefined ? [] : [{ name, password, access: how }];
+  });
 }
 
 /** Sets the roles in every database. Call it after migrations. */
 export async function grantPartRoles(world: WorldConfig, roles: PartRoles, clock: Clock): Promise<void> {
   // One after the other: roles belong to the server, and databases share servers.
-  for (const config of Object.values(world.databases)) {
+  for (const [database, config] of Object.entries(world.databases)) {
     const nodes = openDatabaseNodes(config, { clock, applicationName: "holdfast roles", poolSize: 1 });
     try {
-      await grantRoles(nodes, [...roles.values()], clock.random);
+      await grantRoles(nodes, rolesOf(database, roles), clock.random);
     } finally {
       await nodes.close();
     }

@@ -171,6 +171,8 @@ test("who got hold of a role gets no further", async () => {
   }
   const elsewhere = new pg.Client({ ...login, database: other.nodes[0]?.primary.database ?? "" });
   await expect(elsewhere.connect()).rejects.toMatchObject({ code: "42501" });
+  const there = postgresDatabase(declaration, open(other, api), systemClock);
+  await expect(there.read(0, "strong", count)).rejects.toMatchObject(refused);
   // The driver passes `replication` on to the server.
   const replicating = new pg.Client({ ...login, database: name, ...{ replication: "database" } });
   await expect(replicating.connect()).rejects.toMatchObject({ code: "42501" });

@@ -173,6 +173,14 @@ export function goneBehindError(where: string): HoldfastError {
 /** A connection could not be opened, so nothing was sent. */
 export function connectError(error: unknown, where: string): HoldfastError {
   if (error instanceof HoldfastError) return error;
+  // Of the database, by its role: nobody is away, and trying again does not help.
+  if (isServerError(error) && error.code === "42501") {
+    return new HoldfastError(
+      "HOLDFAST_SQL_PERMISSION",
+      `${where}: the role that this program connects with may not connect there (${error.message}). Give it access, or connect with another role.`,
+      { data: { sqlstate: error.code }, cause: error },
+    );
+  }
   const tooMany = isServerError(error) && error.code === "53300";
   const why =
     error instanceof Error ? error.message || String((error as { code?: unknown }).code) : String(error);

@@ -2,6 +2,7 @@
  * `service`: code that answers requests. Anything with a `fetch(request)` will do: a Hono app, a plain object.
  */
 import { deadlineMsMax, refuseProblems } from "../../call/index.ts";
+import { type AccessOptions, accessProblems } from "../access.ts";
 import { namingProblem, type Part } from "../part.ts";
 
 export interface FetchHandler {
@@ -23,6 +24,11 @@ export interface ServiceOptions {
   readonly maxBodyBytes?: number;
   /** Deadline of a request that brings none, in milliseconds. Default 10_000. */
   readonly timeoutMs?: number;
+  /**
+   * What it may do in each database of the system, by name: `{ links: "read-write", audit: "read" }`; one that is left
+   * out may not even be connected to. Default: all of them, to read and write.
+   */
+  readonly access?: AccessOptions;
 }
 
 export interface ResolvedServiceOptions {
@@ -30,6 +36,7 @@ export interface ResolvedServiceOptions {
   readonly instances: { readonly min: number; readonly max: number };
   readonly maxBodyBytes: number;
   readonly timeoutMs: number;
+  readonly access: AccessOptions | undefined;
 }
 
 export const serviceDefaults = { instancesMin: 2, maxBodyBytes: 1 << 20, timeoutMs: 10_000 } as const;
@@ -51,6 +58,7 @@ function resolveServiceOptions(name: string, options: ServiceOptions): ResolvedS
     instances: { min, max: options.instances?.max ?? Math.max(min, serviceDefaults.instancesMin) },
     maxBodyBytes: options.maxBodyBytes ?? serviceDefaults.maxBodyBytes,
     timeoutMs: options.timeoutMs ?? serviceDefaults.timeoutMs,
+    access: options.access,
   };
   const problems: string[] = [];
   const naming = namingProblem("service", name);
@@ -72,6 +80,7 @@ function resolveServiceOptions(name: string, options: ServiceOptions): ResolvedS
   if (!(timeoutMs > 0 && timeoutMs <= deadlineMsMax)) {
     problems.push(`timeoutMs should be above 0 and at most ${deadlineMsMax}, got ${timeoutMs}`);
   }
+  problems.push(...accessProblems(options.access));
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `service "${name}"`, problems);
   return Object.freeze(resolved);
 }

@@ -2,6 +2,7 @@
  * `worker`: code that consumes a topic, in batches.
  */
 import { refuseProblems } from "../../call/index.ts";
+import { type AccessOptions, accessProblems } from "../access.ts";
 import { namingProblem, type Part } from "../part.ts";
 import type { Topic } from "../topic/index.ts";
 import type { Batch } from "./batch.ts";
@@ -22,6 +23,11 @@ export interface WorkerOptions<Value> {
    * Shorter takes over sooner and costs more heartbeats.
    */
   readonly leaseMs?: number;
+  /**
+   * What it may do in each database of the system, by name: `{ links: "read-write", audit: "read" }`; one that is left
+   * out may not even be connected to. Default: all of them, to read and write.
+   */
+  readonly access?: AccessOptions;
 }
 
 export interface ResolvedWorkerOptions<Value> {
@@ -30,6 +36,7 @@ export interface ResolvedWorkerOptions<Value> {
   readonly batch: number;
   readonly instances: number;
   readonly leaseMs: number;
+  readonly access: AccessOptions | undefined;
 }
 
 export const workerDefaults = { batch: 100, instances: 1, leaseMs: 10_000 } as const;
@@ -47,6 +54,7 @@ export function worker<Value>(name: string, options: WorkerOptions<Value>): Work
     batch: options.batch ?? workerDefaults.batch,
     instances: options.instances ?? workerDefaults.instances,
     leaseMs: options.leaseMs ?? workerDefaults.leaseMs,
+    access: options.access,
   };
   const problems: string[] = [];
   const naming = namingProblem("worker", name);
@@ -61,6 +69,7 @@ export function worker<Value>(name: string, options: WorkerOptions<Value>): Work
     problems.push(`instances should be a whole number from 1 to 64, got ${resolved.instances}`);
   }
   if (!(resolved.leaseMs >= 1000)) problems.push(`leaseMs should be at least 1000, got ${resolved.leaseMs}`);
+  problems.push(...accessProblems(options.access));
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `worker "${name}"`, problems);
   return { kind: "worker", name, options: Object.freeze(resolved) };
 }
