@@ -59,7 +59,7 @@ export async function movedAway(
 /**
  * Runs `run` where the shard is.
  *
- * @throws {HoldfastError} what `run` throws; HOLDFAST_SHARD_MOVED when the shard was being handed over for as long as
+ * @throws {HoldfastError} what `run` throws, also when the database was never migrated; HOLDFAST_SHARD_MOVED when the shard was being handed over for as long as
  *   patience lasted
  */
 export async function whereItIs<T>(
@@ -75,7 +75,11 @@ export async function whereItIs<T>(
       return await run(place);
     } catch (thrown) {
       if (!(thrown instanceof MovedAway)) throw thrown;
-      await map.refresh(patience).catch(() => {}); // the home may be away: what is known is tried again
+      const asked = await map.refresh(patience).then(
+        () => true,
+        () => false, // the home may be away: what is known is tried again
+      );
+      if (asked && !map.kept) throw thrown.error.cause ?? thrown.error;
       if (map.place(shard).schema !== place.schema) continue;
       const ms = fullJitterMs(Math.min(attempt, 8), clock.random.next(), backoff);
       if (clock.monotonicMs() + ms >= patience.untilMs) throw thrown.error;

@@ -6,6 +6,7 @@
  */
 import { HoldfastError } from "../../../call/index.ts";
 import { fullJitterMs } from "../../../resilience/index.ts";
+import type { PgSession } from "../session.ts";
 import { sqlStateOf } from "../session-error.ts";
 import { ident, lookUntil, type MoveContext, onHome, onSource, onTarget } from "./move-context.ts";
 import { lineOf, observeMove } from "./move-facts.ts";
@@ -21,12 +22,12 @@ import {
   type Stream,
   slotState,
   streamErrors,
+  streamErrorsMax,
   subscribe,
   subscriptionState,
   unpublish,
   unsubscribe,
 } from "./move-stream.ts";
-import { shardTables } from "./move-tables.ts";
 import { verifyCopy } from "./move-verify.ts";
 
 export interface MoveProgress {
@@ -51,8 +52,8 @@ const backoff = { baseMs: 100, capMs: 2_000 } as const;
 /** How long what was written last may take to arrive, in milliseconds, before writers are let in again. */
 const drainMsMax = 10_000;
 const copyLookMs = 100;
-/** A worker that fails is started again: one that does so more often has a reason that does not pass. */
-const copyErrorsMax = 20;
+/** How long a copy is watched, in milliseconds, before what is there is looked at anew. */
+const copySliceMs = 2_000;
 
 /** @returns the move as it ended: kept, finished or aborted */
 export async function driveMove(first: MoveContext, options: DriveOptions): Promise<MoveRecord> {
@@ -201,7 +202,7 @@ const actions: Readonly<Record<Exclude<MoveAction, "kept" | "finished" | "aborte
   copy: watchCopy,
   async verify(context) {
     const verified = await verifyCopy(context);
-    await note(context, { data: { verified } });
+    if (verified) await note(context, { data: { verified } });
   },
   "prepare-way-back": (context) => {
     const stream = { ...streamOf(context.move), name: backOf(context.move.stream) };
@@ -259,7 +260,9 @@ const actions: Readonly<Record<Exclude<MoveAction, "kept" | "finished" | "aborte
         }),
       ),
     );
-    await note(context, { data: { made: null, verified: null, place: null, began: null, unlike: null } });
+    await note(context, {
+      data: { made: null, verified: null, place: null, began: null, unlike: null, copyMs: null },
+    });
   },
 };
 
@@ -267,30 +270,31 @@ function streamOf({ stream, shard, schema, mark }: MoveRecord): Stream {
   return { name: stream, shard, schema, mark };
 }
 
-/** Tells how far the copy is, until it has caught up once, or has failed. */
+/** Tells how far the copy is, for a while, or until it has caught up. */
 async function watchCopy(context: MoveContext): Promise<void> {
   const { move, clock } = context;
   const beganAtMs = clock.monotonicMs();
-  const sizeOf = async (session: Parameters<typeof shardTables>[0]) =>
-    (await shardTables(session, move.schema)).reduce((sum, { bytes }) => sum + bytes, 0);
-  const totalBytes = await onSource(context)(sizeOf);
-  const errorsBefore = await onTarget(context)((session) => streamErrors(session, move.stream));
+  const totalBytes = await onSource(context)((session) => tableBytes(session, move.schema));
   await lookUntil(context, copyLookMs, () =>
     onTarget(context)(async (session) => {
       const state = await subscriptionState(session, move.stream);
-      const running = await session.send<{ bytes: string }>({
-        text: `select coalesce(sum(pg_table_size(c.oid)), 0)::text as bytes from pg_class c
-          where c.relnamespace = to_regnamespace($1) and c.relkind = 'r'`,
-        values: [move.schema],
-      });
-      context.copied(Math.min(Number(running.rows[0]?.bytes ?? 0), totalBytes), totalBytes);
-      const errors = (await streamErrors(session, move.stream)) - errorsBefore;
-      if (state === "failed" || errors > copyErrorsMax) throw copyError(context);
-      return state === "streaming" ? true : undefined;
+      context.copied(Math.min(await tableBytes(session, move.schema), totalBytes), totalBytes);
+      if (state === "failed" || (await streamErrors(session, move.stream)) > streamErrorsMax)
+        throw copyError(context);
+      return state === "streaming" || clock.monotonicMs() - beganAtMs > copySliceMs ? true : undefined;
     }),
   );
-  const copyMs = Math.round(clock.monotonicMs() - beganAtMs);
+  const copyMs = (move.data.copyMs ?? 0) + Math.round(clock.monotonicMs() - beganAtMs);
   await note(context, { data: { bytes: totalBytes, copyMs } });
+}
+
+async function tableBytes(session: PgSession, schema: string): Promise<number> {
+  const { rows } = await session.send<{ bytes: string }>({
+    text: `select coalesce(sum(pg_table_size(c.oid)), 0)::text as bytes from pg_class c
+      where c.relnamespace = to_regnamespace($1) and c.relkind = 'r'`,
+    values: [schema],
+  });
+  return Number(rows[0]?.bytes ?? 0);
 }
 
 async function drain(context: MoveContext): Promise<void> {
