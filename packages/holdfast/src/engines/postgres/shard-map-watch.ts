@@ -22,6 +22,7 @@ export class ShardMapWatch {
   readonly #clock: Clock;
   #current: PlacedMap;
   #reading: Promise<void> | undefined;
+  #kept = false;
   #futileUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(home: NodePool, first: PlacedMap, clock: Clock) {
@@ -33,6 +34,11 @@ export class ShardMapWatch {
 
   get current(): PlacedMap {
     return this.#current;
+  }
+
+  /** Whether the database has a map of its own: one that was never migrated has none, and no shards either. */
+  get kept(): boolean {
+    return this.#kept;
   }
 
   place(shard: number): ShardPlace {
@@ -84,7 +90,9 @@ export class ShardMapWatch {
 
   async #read(patience?: Patience): Promise<void> {
     const map = await this.#home.use(readShardMap, patience);
-    if (map) this.take(map);
+    if (!map) return;
+    this.#kept = true;
+    this.take(map);
   }
 }
 

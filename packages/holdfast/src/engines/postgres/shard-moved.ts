@@ -69,7 +69,7 @@ export function moveOf(error: unknown): unknown {
 /**
  * Runs `run` where the shards are.
  *
- * @throws {HoldfastError} what `run` throws; HOLDFAST_SHARD_MOVED when a shard was being handed over for as long as
+ * @throws {HoldfastError} what `run` throws, also when the database was never migrated; HOLDFAST_SHARD_MOVED when the shard was being handed over for as long as
  *   patience lasted
  */
 export async function whereTheyAre<T>(
@@ -85,7 +85,11 @@ export async function whereTheyAre<T>(
       return await run(places);
     } catch (thrown) {
       if (!(thrown instanceof MovedAway)) throw thrown;
-      await map.refresh(patience).catch(() => {}); // the home may be away: what is known is tried again
+      const asked = await map.refresh(patience).then(
+        () => true,
+        () => false, // the home may be away: what is known is tried again
+      );
+      if (asked && !map.kept) throw thrown.error.cause ?? thrown.error;
       if (shards.some((shard, index) => map.place(shard).schema !== places[index]?.schema)) continue;
       if (thrown.error.code !== "HOLDFAST_SHARD_MOVED") throw thrown.error; // a wrong name, and nothing has moved
       const ms = fullJitterMs(Math.min(attempt, 8), clock.random.next(), backoff);

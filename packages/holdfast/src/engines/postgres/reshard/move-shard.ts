@@ -7,27 +7,13 @@
 import { HoldfastError } from "../../../call/index.ts";
 import { fullJitterMs } from "../../../resilience/index.ts";
 import { sqlStateOf } from "../session-error.ts";
-import { ident, lookUntil, type MoveContext, onHome, onSource, onTarget } from "./move-context.ts";
-import { lineOf, observeMove } from "./move-facts.ts";
-import { fence, readMark } from "./move-fence.ts";
-import { flip, handOver, leave, undoHandOver } from "./move-handover.ts";
-import { backOf, changeMove, inTransaction, type MoveRecord, readMove } from "./move-record.ts";
-import { differences, makeShard } from "./move-schema.ts";
+import { moveActions, noteMove } from "./move-actions.ts";
+import { type MoveContext, onHome, onTarget } from "./move-context.ts";
+import { observeMove } from "./move-facts.ts";
+import { undoHandOver } from "./move-handover.ts";
+import { changeMove, type MoveRecord, readMove } from "./move-record.ts";
+import { differences } from "./move-schema.ts";
 import { type MoveAction, type MoveFacts, stepMove } from "./move-step.ts";
-import {
-  dropSlots,
-  makeSlot,
-  publish,
-  type Stream,
-  slotState,
-  streamErrors,
-  subscribe,
-  subscriptionState,
-  unpublish,
-  unsubscribe,
-} from "./move-stream.ts";
-import { shardTables } from "./move-tables.ts";
-import { verifyCopy } from "./move-verify.ts";
 
 export interface MoveProgress {
   readonly move: MoveRecord;
@@ -48,11 +34,6 @@ export interface DriveOptions {
 export const drivePatienceMs = 60_000;
 
 const backoff = { baseMs: 100, capMs: 2_000 } as const;
-/** How long what was written last may take to arrive, in milliseconds, before writers are let in again. */
-const drainMsMax = 10_000;
-const copyLookMs = 100;
-/** A worker that fails is started again: one that does so more often has a reason that does not pass. */
-const copyErrorsMax = 20;
 
 /** @returns the move as it ended: kept, finished or aborted */
 export async function driveMove(first: MoveContext, options: DriveOptions): Promise<MoveRecord> {
@@ -78,15 +59,15 @@ export async function driveMove(first: MoveContext, options: DriveOptions): Prom
         return ended;
       }
       refuseLostWayBack(facts, action, context.move);
-      context = { ...context, move: await note(context, { step: action }) };
+      context = { ...context, move: await noteMove(context, { step: action }) };
       options.onProgress?.({ move: context.move, action, bytes: 0, totalBytes: 0 });
       await options.onStep?.(action, "before");
       const tell = (bytes: number, totalBytes: number) =>
         options.onProgress?.({ move: context.move, action, bytes, totalBytes });
-      await actions[action]({ ...context, copied: tell });
+      await moveActions[action]({ ...context, copied: tell });
       if (action === "fence") fencedAtMs = clock.monotonicMs();
       if (action === "flip" && fencedAtMs !== undefined)
-        await note(context, { data: { cutoverMs: Math.round(clock.monotonicMs() - fencedAtMs) } });
+        await noteMove(context, { data: { cutoverMs: Math.round(clock.monotonicMs() - fencedAtMs) } });
       context = { ...context, move: await onHome(context)((home) => readMove(home, context.move.id)) };
       await options.onStep?.(action, "after");
       failures = 0;
@@ -116,13 +97,9 @@ function mayPass(error: unknown): boolean {
   );
 }
 
-function note(context: MoveContext, change: Parameters<typeof changeMove>[2]): Promise<MoveRecord> {
-  return onHome(context)((home) => changeMove(home, context.move.id, change));
-}
-
 async function end(context: MoveContext, state: "kept" | "finished" | "aborted"): Promise<MoveRecord> {
   const { move } = context;
-  const ended = await note(context, { state, step: state });
+  const ended = await noteMove(context, { state, step: state });
   if (state === "aborted" && move.data.backOf !== undefined) {
     const backId = move.data.backOf;
     await onHome(context)((home) => changeMove(home, backId, { state: "kept" }));
@@ -135,7 +112,7 @@ async function compareAgain(context: MoveContext): Promise<MoveRecord> {
   const { move } = context;
   if (!move.data.made || move.data.place) return move;
   const problems = await onTarget(context)((session) => differences(context, session));
-  return problems.length > 0 ? note(context, { data: { unlike: true } }) : move;
+  return problems.length > 0 ? noteMove(context, { data: { unlike: true } }) : move;
 }
 
 /** A move that takes one back has no other copy to begin with. */
@@ -159,14 +136,14 @@ async function stopped(context: MoveContext, cause: unknown): Promise<unknown> {
     const facts = await observeMove(calm);
     if (!facts.flipped && facts.source.fenced && facts.source.schema !== "after") {
       await undoHandOver(calm);
-      await note(calm, { data: { place: null } });
+      await noteMove(calm, { data: { place: null } });
     }
     served = ` Shard ${move.shard} is served by ${facts.flipped ? move.target : move.source}.`;
   } catch {
     served = ` Whether shard ${move.shard} can be written to is not known, because its servers do not answer.`;
   }
   if (signal?.aborted) return cause;
-  await note(calm, { data: { error: why } }).catch(() => {});
+  await noteMove(calm, { data: { error: why } }).catch(() => {});
   return new HoldfastError(
     "HOLDFAST_RESHARD_FAILED",
     `Move ${move.id} of shard ${move.shard} from ${move.source} to ${move.target} stopped at "${move.step}": ${why}${served} \`holdfast reshard\` goes on with it, \`holdfast reshard --abort\` gives it up.`,
@@ -175,167 +152,5 @@ async function stopped(context: MoveContext, cause: unknown): Promise<unknown> {
       cause,
       permanent: cause instanceof HoldfastError && cause.permanent,
     },
-  );
-}
-
-type Act = (context: MoveContext) => Promise<unknown>;
-
-const actions: Readonly<Record<Exclude<MoveAction, "kept" | "finished" | "aborted">, Act>> = {
-  async "make-schema"(context) {
-    const [source, target] = await Promise.all([
-      onSource(context)(async (session) => lineOf(session)),
-      onTarget(context)(async (session) => lineOf(session)),
-    ]);
-    await note(context, { data: { began: { source, target }, verified: null, place: null, error: null } });
-    await onTarget(context)((session) => makeShard(context, session));
-    await note(context, { data: { made: true } });
-  },
-  publish: (context) => onSource(context)((session) => publish(session, streamOf(context.move))),
-  "make-slot": (context) => onSource(context)((session) => makeSlot(session, context.move.stream)),
-  subscribe: (context) => {
-    const { move, nodes } = context;
-    return onTarget(context)((session) =>
-      subscribe(session, move.stream, nodes.primary(move.source).endpoint, "copy"),
-    );
-  },
-  copy: watchCopy,
-  async verify(context) {
-    const verified = await verifyCopy(context);
-    await note(context, { data: { verified } });
-  },
-  "prepare-way-back": (context) => {
-    const stream = { ...streamOf(context.move), name: backOf(context.move.stream) };
-    return onTarget(context)(async (session) => {
-      await dropSlots(session, [stream.name]);
-      await publish(session, stream);
-      await makeSlot(session, stream.name);
-    });
-  },
-  fence: (context) => {
-    const { move } = context;
-    return onSource(context)((session) => fence(context, session, move.schema, move.mark));
-  },
-  drain,
-  async "hand-over"(context) {
-    const place = await handOver(context);
-    await note(context, { data: { place } });
-  },
-  leave,
-  flip,
-  "drop-forward": (context) => dropStream(context),
-  "stream-back": (context) => {
-    const { move, nodes } = context;
-    // Behind all that the copy brought: what is sent back is what was written since.
-    const since = BigInt(move.data.place?.floor?.lsn ?? 0);
-    return onSource(context)((session) =>
-      subscribe(session, backOf(move.stream), nodes.primary(move.target).endpoint, since),
-    );
-  },
-  "drop-way-back": (context) => dropWayBack(context),
-  "drop-old": (context) =>
-    onSource(context)((session) =>
-      inTransaction(session, () =>
-        session.send({
-          text: `drop schema if exists ${ident(context.move.schema)} cascade;
-            drop schema if exists ${ident(context.move.schemaAfter)} cascade;
-            delete from holdfast.marker where shard = ${context.move.shard} and idempotency_key is not null`,
-        }),
-      ),
-    ),
-  async unfence(context) {
-    await undoHandOver(context);
-    await note(context, { data: { place: null } });
-  },
-  async clear(context) {
-    const { move } = context;
-    await dropWayBack(context);
-    if (move.data.backOf !== undefined) return;
-    await dropStream(context);
-    await onTarget(context)((session) =>
-      inTransaction(session, () =>
-        session.send({
-          text: `drop schema if exists ${ident(move.schema)} cascade;
-            drop schema if exists ${ident(move.schemaAfter)} cascade`,
-        }),
-      ),
-    );
-    await note(context, { data: { made: null, verified: null, place: null, began: null, unlike: null } });
-  },
-};
-
-function streamOf({ stream, shard, schema, mark }: MoveRecord): Stream {
-  return { name: stream, shard, schema, mark };
-}
-
-/** Tells how far the copy is, until it has caught up once, or has failed. */
-async function watchCopy(context: MoveContext): Promise<void> {
-  const { move, clock } = context;
-  const beganAtMs = clock.monotonicMs();
-  const sizeOf = async (session: Parameters<typeof shardTables>[0]) =>
-    (await shardTables(session, move.schema)).reduce((sum, { bytes }) => sum + bytes, 0);
-  const totalBytes = await onSource(context)(sizeOf);
-  const errorsBefore = await onTarget(context)((session) => streamErrors(session, move.stream));
-  await lookUntil(context, copyLookMs, () =>
-    onTarget(context)(async (session) => {
-      const state = await subscriptionState(session, move.stream);
-      const running = await session.send<{ bytes: string }>({
-        text: `select coalesce(sum(pg_table_size(c.oid)), 0)::text as bytes from pg_class c
-          where c.relnamespace = to_regnamespace($1) and c.relkind = 'r'`,
-        values: [move.schema],
-      });
-      context.copied(Math.min(Number(running.rows[0]?.bytes ?? 0), totalBytes), totalBytes);
-      const errors = (await streamErrors(session, move.stream)) - errorsBefore;
-      if (state === "failed" || errors > copyErrorsMax) throw copyError(context);
-      return state === "streaming" ? true : undefined;
-    }),
-  );
-  const copyMs = Math.round(clock.monotonicMs() - beganAtMs);
-  await note(context, { data: { bytes: totalBytes, copyMs } });
-}
-
-async function drain(context: MoveContext): Promise<void> {
-  const { move, clock } = context;
-  const untilMs = clock.monotonicMs() + drainMsMax;
-  const wanted = await onSource(context)((session) => readMark(session, move.mark));
-  await lookUntil(context, 2, () =>
-    onTarget(context)(async (session) => {
-      if ((await readMark(session, move.mark)) === wanted) return true;
-      if (clock.monotonicMs() >= untilMs) throw drainError(context);
-      return undefined;
-    }),
-  );
-}
-
-async function dropStream(context: MoveContext): Promise<void> {
-  const { stream } = context.move;
-  const slots = await onTarget(context)((session) => unsubscribe(session, stream));
-  await onSource(context)(async (session) => {
-    await dropSlots(session, slots);
-    await unpublish(session, stream);
-  });
-}
-
-async function dropWayBack(context: MoveContext): Promise<void> {
-  const name = backOf(context.move.stream);
-  const slots = await onSource(context)((session) => unsubscribe(session, name));
-  await onTarget(context)(async (session) => {
-    if ((await slotState(session, name)) !== "none") await dropSlots(session, slots);
-    await unpublish(session, name);
-  });
-}
-
-function copyError({ move }: MoveContext): HoldfastError {
-  return new HoldfastError(
-    "HOLDFAST_RESHARD_FAILED",
-    `The copy of shard ${move.shard} to ${move.target} broke off; the log of that server says why (subscription "${move.stream}"). A table that was changed outside of the migrations is the usual reason.`,
-    { data: { shard: move.shard, subscription: move.stream } },
-  );
-}
-
-function drainError({ move }: MoveContext): HoldfastError {
-  return new HoldfastError(
-    "HOLDFAST_RESHARD_FAILED",
-    `What was written last to shard ${move.shard} had not arrived on ${move.target} after ${drainMsMax / 1_000} s, so writers were let in again. Try when ${move.target} has less to do.`,
-    { data: { shard: move.shard, waitedMs: drainMsMax } },
   );
 }

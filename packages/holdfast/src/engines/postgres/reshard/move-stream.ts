@@ -153,7 +153,10 @@ export async function subscriptionState(session: PgSession, name: string): Promi
   return row.ready === row.tables ? "streaming" : "copying";
 }
 
-/** How often its workers have failed, for whatever reason. */
+/** A worker that fails is started again: one that does so more often has a reason that does not pass. */
+export const streamErrorsMax = 20;
+
+/** How often its workers have failed since it was made, for whatever reason. */
 export async function streamErrors(session: PgSession, name: string): Promise<number> {
   const { rows } = await session.send<{ errors: number }>({
     text: `select (apply_error_count + sync_error_count)::int as errors

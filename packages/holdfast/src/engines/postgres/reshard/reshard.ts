@@ -12,7 +12,6 @@ import type { DatabaseConfig } from "../config.ts";
 import { installFramework } from "../install.ts";
 import { migrateLock } from "../migrate-lock.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../nodes.ts";
-import { patienceOf } from "../pool-lease.ts";
 import type { PgSession } from "../session.ts";
 import { adoptShardMap } from "../shard-map-adopt.ts";
 import type { PlacedMap } from "../shard-place.ts";
@@ -20,6 +19,8 @@ import { type PlannedMove, serverProblems, shardProblems } from "./move-check.ts
 import type { MoveContext } from "./move-context.ts";
 import { beginMove, changeMove, type MoveRecord, openMoves } from "./move-record.ts";
 import { type DriveOptions, driveMove } from "./move-shard.ts";
+import { flippedError, migratingError, nothingKeptError, otherError, refusedError } from "./reshard-error.ts";
+import { appName, endPredecessors, Locks } from "./reshard-locks.ts";
 import { reshardLock } from "./reshard-state.ts";
 
 export interface ReshardOptions extends DriveOptions {
@@ -35,9 +36,6 @@ export interface ReshardRequest {
   /** Keep the old copies up to date, so that moves can be taken back. Default true. */
   readonly keep?: boolean;
 }
-
-const appName = "holdfast reshard";
-const endMsMax = 10_000;
 
 export interface Resharder extends AsyncDisposable {
   readonly map: PlacedMap;
@@ -94,53 +92,6 @@ export async function openReshard(
     throw error;
   }
   return resharder(declaration, nodes, options, locks, close);
-}
-
-interface LockWanted {
-  readonly node: string;
-  readonly key: string;
-  readonly refused: () => HoldfastError;
-  readonly before?: () => Promise<void>;
-}
-
-/** Locks that last as long as their connections; a lost one is taken again, unless somebody else has it by then. */
-class Locks {
-  readonly #nodes: DatabaseNodes;
-  readonly #clock: Clock;
-  readonly #wanted: readonly LockWanted[];
-  readonly #held = new Map<LockWanted, PgSession>();
-
-  constructor(nodes: DatabaseNodes, clock: Clock, wanted: readonly LockWanted[]) {
-    this.#nodes = nodes;
-    this.#clock = clock;
-    this.#wanted = wanted;
-  }
-
-  async hold(): Promise<void> {
-    for (const wanted of this.#wanted) {
-      const held = this.#held.get(wanted);
-      if (held && !held.ended) continue;
-      await wanted.before?.();
-      const pool = this.#nodes.primary(wanted.node);
-      if (held) pool.release(held);
-      this.#held.delete(wanted);
-      const session = await pool.lease(patienceOf(undefined, this.#clock));
-      this.#held.set(wanted, session);
-      session.taint();
-      const { rows } = await session.send<{ held: boolean }>({
-        text: `select pg_try_advisory_lock(${wanted.key}) as held`,
-      });
-      if (rows[0]?.held) continue;
-      pool.release(session);
-      this.#held.delete(wanted);
-      throw wanted.refused();
-    }
-  }
-
-  release(): void {
-    for (const [{ node }, session] of this.#held) this.#nodes.primary(node).release(session);
-    this.#held.clear();
-  }
 }
 
 function resharder(
@@ -318,77 +269,5 @@ async function refuseLost(nodes: DatabaseNodes, old: MoveRecord): Promise<void> 
     "HOLDFAST_RESHARD_REFUSED",
     `Move ${old.id} of shard ${old.shard} cannot be taken back: ${states.slot ? `the stream to ${old.source} has failed (a migration since, perhaps)` : `${old.target} has lost its place in the log (a failover, or too much was written while ${old.source} was away)`}. \`holdfast reshard --finish\`, then move the shard to ${old.source} with a fresh copy.`,
     { data: { move: old.id, shard: old.shard } },
-  );
-}
-
-/** Ends the connections of whoever moved shards before: a killed one's may still be at work, a paused one's wake up. */
-async function endPredecessors(
-  nodes: DatabaseNodes,
-  node: string,
-  mine: string,
-  clock: Clock,
-): Promise<void> {
-  const untilMs = clock.monotonicMs() + endMsMax;
-  await nodes.primary(node).use(async (session) => {
-    for (;;) {
-      const { rowCount } = await session.send({
-        text: `select pg_terminate_backend(pid) from pg_stat_activity
-          where application_name like $1 and application_name <> $2 and datname = current_database()`,
-        values: [`${appName} %`, mine],
-      });
-      if (rowCount === 0) return;
-      if (clock.monotonicMs() > untilMs) throw strayError(node);
-      await clock.sleep(20);
-    }
-  });
-}
-
-function refusedError(moves: readonly PlannedMove[], problems: readonly string[]): HoldfastError {
-  const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-  const what = moves.length === 0 ? "Nothing was moved" : `Nothing more was moved (${moves.length} planned)`;
-  return new HoldfastError(
-    "HOLDFAST_RESHARD_REFUSED",
-    `${what}: ${count}${problems.map((problem) => `\n  - ${problem}`).join("")}`,
-    { data: { problems } },
-  );
-}
-
-function otherError({ name }: AnyDatabase): HoldfastError {
-  return new HoldfastError(
-    "HOLDFAST_RESHARD_REFUSED",
-    `Another process moves shards of database "${name}" just now. Wait for it, or stop it and try again.`,
-    { data: { database: name } },
-  );
-}
-
-function migratingError(node: string): HoldfastError {
-  return new HoldfastError(
-    "HOLDFAST_RESHARD_REFUSED",
-    `${node} is being migrated just now, and a shard is moved as it is. Wait for the migration, and try again.`,
-    { data: { node } },
-  );
-}
-
-function strayError(node: string): HoldfastError {
-  return new HoldfastError(
-    "HOLDFAST_RESHARD_REFUSED",
-    `${node}: connections of a process that moved shards before cannot be ended. See pg_stat_activity there, and try again.`,
-    { data: { node } },
-  );
-}
-
-function flippedError(move: MoveRecord): HoldfastError {
-  return new HoldfastError(
-    "HOLDFAST_RESHARD_REFUSED",
-    `Shard ${move.shard} is on ${move.target} already, so there is nothing to give up. \`holdfast reshard\` ends move ${move.id}; \`holdfast reshard --back\` takes it back.`,
-    { data: { move: move.id, shard: move.shard } },
-  );
-}
-
-function nothingKeptError(shards: readonly number[]): HoldfastError {
-  return new HoldfastError(
-    "HOLDFAST_RESHARD_REFUSED",
-    `No move of shard ${shards.join(", ")} is kept: it has not moved, was finished, or was taken back.`,
-    { data: { shards } },
   );
 }
