@@ -8,7 +8,7 @@ import type { Clock } from "../../clock/index.ts";
 import type { FullDatabasePort } from "../../parts/database/full-port.ts";
 import type { AnyDatabase } from "../../parts/database/index.ts";
 import type { AnyTables, DatabasePort, ReadLevel, ReadOptions, ShardKey } from "../../parts/database/port.ts";
-import { resolveRead } from "../../parts/database/read-options.ts";
+import { type ResolvedRead, resolveRead } from "../../parts/database/read-options.ts";
 import { shardMapProblems } from "../../placement/index.ts";
 import { guardProofs, type ProofMaker, writeProofs } from "./commit-proof.ts";
 import { writeTogether } from "./cross-shard.ts";
@@ -92,7 +92,7 @@ export function postgresDatabase(
   ): Promise<T> => {
     const call = currentCall();
     const patience = patienceOf(call, clock);
-    if (call) await map.catchUp(call.session, patience);
+    if (call && map.isBehind(call.session)) await map.catchUp(call.session, patience);
     const value = await whereTheyAre(map, shards, patience, clock, (places) => {
       for (const { left } of places) {
         // Beyond what the old node had when the shard left it: lost there, and not come along.
@@ -128,15 +128,15 @@ export function postgresDatabase(
     });
   };
 
+  const resolved = (how: ReadLevel | ReadOptions) => resolveRead(how, declaration.options.reads);
   const read = <T>(
     place: Place,
-    how: ReadLevel | ReadOptions,
+    asked: ResolvedRead,
     run: (sql: Kysely<AnyTables>) => Promise<T>,
     undone?: Undone,
   ): Promise<T> => {
     const call = currentCall();
     const { node, schema } = place;
-    const asked = resolveRead(how, declaration.options.reads);
     const onPrimary = asked.level !== "eventual" && call?.session.requiresPrimary(node) === true;
     return readOnly({
       nodes,
@@ -169,7 +169,7 @@ export function postgresDatabase(
     writeWith(shard, writeProofs(shard, options, clock), run, undone);
 
   const directory = new Directory(declaration, {
-    readHome: (level, run) => read(atHome, level, run),
+    readHome: (level, run) => read(atHome, resolved(level), run),
     // Markers are told apart by their ids; the shard only says whose idempotency keys they are.
     writeHome: (run) => write(atHome, writeProofs(0, {}, clock), run, undefined),
     writeShard: (shard, run) => writeShard(shard, run, {}),
@@ -187,9 +187,9 @@ export function postgresDatabase(
     shardOf: watch ? watchedShardOf : locator.shardOf,
     nodeOf: (shard) => map.place(shard).node,
     read: async (shard, how, run, undone) => {
-      const { level } = resolveRead(how, declaration.options.reads);
-      return routed([shard], level !== "eventual", ([place]) =>
-        read({ ...(place as ShardPlace), shard }, how, run, undone),
+      const asked = resolved(how);
+      return routed([shard], asked.level !== "eventual", ([place]) =>
+        read({ ...(place as ShardPlace), shard }, asked, run, undone),
       );
     },
     write: writeShard,
@@ -237,7 +237,7 @@ export function postgresDatabase(
       home: nodes.home,
       nodes: nodes.config.nodes.map((node) => node.name),
       clock,
-      read: (node, run) => read({ node, schema: referenceSchema }, "strong", run, undefined),
+      read: (node, run) => read({ node, schema: referenceSchema }, resolved("strong"), run, undefined),
       write: async (node, run, options, undone) =>
         write({ node, schema: referenceSchema }, writeProofs(referenceShard, options, clock), run, undone),
     }),

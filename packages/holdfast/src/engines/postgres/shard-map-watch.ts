@@ -74,10 +74,16 @@ export class ShardMapWatch {
     return this.#reading;
   }
 
+  /** Whether the session knows a newer map, and it is worth the while to look for it. */
+  isBehind(session: Session): boolean {
+    const known = newestKnown(session, this.log);
+    return known > this.#current.epoch && this.#clock.monotonicMs() >= this.#futileUntilMs;
+  }
+
   /** Reads the map again when the session knows a newer one. */
   async catchUp(session: Session, patience: Patience): Promise<void> {
+    if (!this.isBehind(session)) return;
     const known = newestKnown(session, this.log);
-    if (known <= this.#current.epoch || this.#clock.monotonicMs() < this.#futileUntilMs) return;
     await this.refresh(patience);
     if (known > this.#current.epoch) this.#futileUntilMs = this.#clock.monotonicMs() + futilePauseMs;
   }
@@ -97,8 +103,9 @@ export class ShardMapWatch {
 }
 
 function newestKnown(session: Session, log: string): number {
+  const known = session.get(log);
+  if (!known) return 0;
   let newest = 0;
-  for (const position of Object.values(session.get(log) ?? {}))
-    newest = Math.max(newest, Number(position.lsn));
+  for (const position of Object.values(known)) newest = Math.max(newest, Number(position.lsn));
   return newest;
 }
