@@ -61,8 +61,8 @@ export interface ExtendedRequest {
   /** Absent: the statement is parsed for this use alone. */
   readonly prepared: PreparedStatement | undefined;
   readonly trailer: Trailer | undefined;
-  /** Trailers that the session has prepared; one that is new is added. */
-  readonly trailers: Set<string>;
+  /** Trailers that the session has prepared; one that is new is added. `undefined`: it prepares nothing. */
+  readonly trailers: Set<string> | undefined;
 }
 
 const executeAndSync = Buffer.concat([serialize.execute(), serialize.sync()]);
@@ -102,7 +102,7 @@ export class ExtendedQuery {
       return error as Error;
     }
     // First, because it cannot fail: whatever comes of the statement, the trailer is there.
-    if (trailer && !trailers.has(trailer.name)) {
+    if (trailer && trailers && !trailers.has(trailer.name)) {
       trailers.add(trailer.name);
       parts.push(serialize.parse({ name: trailer.name, text: trailer.text, types: [] }));
     }
@@ -117,7 +117,9 @@ export class ExtendedQuery {
     parts.push(bind);
     this.#columns = prepared?.columns;
     if (this.#columns === undefined) parts.push(describe);
-    if (trailer) parts.push(execute, serialize.bind({ statement: trailer.name }));
+    if (trailer && trailers) parts.push(execute, serialize.bind({ statement: trailer.name }));
+    else if (trailer)
+      parts.push(execute, serialize.parse({ text: trailer.text, types: [] }), serialize.bind());
     parts.push(executeAndSync);
     connection.stream.write(Buffer.concat(parts));
     return null;

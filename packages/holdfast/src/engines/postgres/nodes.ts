@@ -23,6 +23,8 @@ export interface DatabaseNodesEnv {
   readonly poolSize?: number;
   /** Most operations that wait for a connection to each server. Default 32 for each connection. */
   readonly queueMax?: number;
+  /** Whether statements that come again are prepared, 128 a connection at most. Default true. */
+  readonly prepare?: boolean;
   /** Told of every statement and key, for development. Default: nobody, at no cost. @see developmentWatch */
   readonly watch?: StatementWatch;
   /**
@@ -120,7 +122,15 @@ function openNode(
   { name, primary: at, replicas: fixed, hosts: given }: PostgresNodeConfig,
   env: DatabaseNodesEnv,
 ) {
-  const { clock, applicationName, poolSize, queueMax, hostsLookMs = hostsLookMsDefault, hostsChanged } = env;
+  const {
+    clock,
+    applicationName,
+    poolSize,
+    queueMax,
+    prepare,
+    hostsLookMs = hostsLookMsDefault,
+    hostsChanged,
+  } = env;
   const pool = (role: "primary" | "replica", endpoint: PostgresEndpoint) =>
     new NodePool(
       {
@@ -131,6 +141,7 @@ function openNode(
         onTrouble: (timeline) => hosts?.suspect(timeline),
         ...(poolSize === undefined ? {} : { size: poolSize }),
         ...(queueMax === undefined ? {} : { queueMax }),
+        ...(prepare === undefined ? {} : { prepare }),
       },
       clock,
     );

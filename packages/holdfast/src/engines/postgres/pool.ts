@@ -21,6 +21,8 @@ export interface PoolOptions {
   readonly size?: number;
   /** Most operations waiting for a session; one more is refused. Default 32 for each session. */
   readonly queueMax?: number;
+  /** Whether statements that come again are prepared. Default true. */
+  readonly prepare?: boolean;
   /** How long opening a connection may take, in milliseconds. Default 2_000. */
   readonly connectTimeoutMs?: number;
   /**
@@ -316,6 +318,7 @@ export class NodePool {
         applicationName: this.#options.applicationName,
         where: this.where,
         connectTimeoutMs: this.#options.connectTimeoutMs ?? poolDefaults.connectTimeoutMs,
+        prepare: this.#options.prepare ?? true,
       });
       this.#connecting--;
       session.connectedAtMs = this.#clock.monotonicMs();

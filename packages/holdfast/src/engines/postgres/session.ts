@@ -315,7 +315,13 @@ export class PgSession {
   ): ExtendedQuery {
     const schema = placed ? `${placed.schema}.` : (this.#schema ?? "");
     const prepared = prepare && this.#prepares ? this.#preparedFor(schema, placed?.key ?? text) : undefined;
-    const request = { text, values: values ?? noValues, prepared, trailer, trailers: this.#trailers };
+    const request = {
+      text,
+      values: values ?? noValues,
+      prepared,
+      trailer,
+      trailers: this.#prepares ? this.#trailers : undefined,
+    };
     return new ExtendedQuery(request, answer);
   }
 
@@ -375,6 +381,8 @@ export class PgSession {
   /** SQL that runs `rider`, which this session prepares once per schema; to be sent as part of a message. */
   riderSql(rider: Rider): string {
     const name = `${rider.name}_${this.#schema}`;
+    if (!this.#prepares)
+      return `prepare ${name} as ${rider.text}; execute ${name}(${rider.values}); deallocate ${name}`;
     const execute = `execute ${name}(${rider.values})`;
     if (this.#riders.has(name)) return execute;
     // Prepared statements are no part of the transaction: this one stays, whatever becomes of it.

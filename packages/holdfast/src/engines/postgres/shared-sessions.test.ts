@@ -156,3 +156,46 @@ test("one that gives up ends alone, and what it does afterwards reaches nobody's
   }
   await until(() => primary().load.leased === 0);
 });
+
+test("with preparing switched off everything works the same, and nothing stays on the server", async () => {
+  const plain = openDatabaseNodes(postgres.config, {
+    clock: systemClock,
+    applicationName: "plain",
+    poolSize: 1,
+    prepare: false,
+  });
+  try {
+    // Declared with replicas, so that reads ask for their position as well.
+    const tracked = database<Tables>("notes", { shards: { count: 1 }, replicas: 1 });
+    const plainWorld = new World("plain", systemClock);
+    plainWorld.bind(tracked, postgresDatabase(tracked, plain, systemClock));
+    await inWorld(plainWorld, async () => {
+      using call = new Call(systemClock, { timeoutMs: 10_000 });
+      await inCall(call, async () => {
+        for (let i = 0; i < 3; i++) {
+          await tracked.at("any").write((tx) =>
+            tx
+              .insertInto("note")
+              .values({ id: 200 + i, text: "plain" })
+              .execute(),
+          );
+          const row = await tracked.at("any").read((sql) =>
+            sql
+              .selectFrom("note")
+              .select("text")
+              .where("id", "=", 200 + i)
+              .executeTakeFirst(),
+          );
+          expect(row?.text).toBe("plain");
+        }
+        expect(call.session.get(plain.home)?.read).toBeDefined();
+      });
+    });
+    const { rows } = await plain
+      .primary(plain.home)
+      .use((session) => session.send({ text: "select count(*)::int as n from pg_prepared_statements" }));
+    expect(rows).toEqual([{ n: 0 }]);
+  } finally {
+    await plain.close();
+  }
+});
