@@ -207,7 +207,10 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, held: HeldSessi
     // Whatever `run` made of it: when the server went away, another one may answer.
     if (lease.failure && isServerGone(lease.failure)) return { kind: "lost", error: lease.failure };
     const moved = await movedAway(held.session, schema, lease.failure);
-    if (moved) throw moved;
+    if (moved) {
+      moved.instead = error;
+      throw moved;
+    }
     if (isOwnAnswer(error, lease.failure)) request.undone?.();
     throw error;
   } finally {

@@ -126,7 +126,10 @@ export async function writeTransaction<T>(asked: WriteRequest<T>, first = 1): Pr
     } else {
       error = ended.error;
       // Nothing was applied, and here it never will be: whoever routes it finds where the shard is now.
-      if (ended.moved) throw ended.moved;
+      if (ended.moved) {
+        ended.moved.instead = ended.error;
+        throw ended.moved;
+      }
       // Refused as read-only: what takes writes was a standby, or has become one.
       if (sqlStateOf(ended.own) === "25006") poolOf(request).suspect();
       if (!mayTryAgain(ended.own)) {

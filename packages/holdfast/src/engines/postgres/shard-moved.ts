@@ -22,10 +22,16 @@ const backoff = { baseMs: 8, capMs: 100 } as const;
 /** Thrown by a read or write at one place, and seen by nobody but whoever routes it. */
 export class MovedAway extends Error {
   readonly error: HoldfastError;
+  /** It was not found, and now it is there: a handover was taken back in between, or the name is wrong. */
+  readonly doubtful: boolean;
+  /** What the caller would have been told, had the shard not moved. */
+  instead: unknown;
 
-  constructor(error: HoldfastError) {
+  constructor(error: HoldfastError, doubtful = false) {
     super(error.message, { cause: error });
     this.error = error;
+    this.doubtful = doubtful;
+    this.instead = error;
   }
 }
 
@@ -46,11 +52,12 @@ export async function movedAway(
   if (failure.code === "HOLDFAST_SHARD_MOVED") return new MovedAway(failure);
   if (!notFound.has(failure.data.sqlstate) || session.ended) return undefined;
   try {
-    const { rows } = await session.send<{ gone: boolean }>({
-      text: "select to_regnamespace($1) is null as gone",
+    const { rows } = await session.send<{ gone: boolean; moves: boolean }>({
+      text: `select to_regnamespace($1) is null as gone, exists (select from holdfast.shard_mark) as moves`,
       values: [schema],
     });
-    return rows[0]?.gone ? new MovedAway(goneError(session.where, schema, failure)) : undefined;
+    if (rows[0]?.gone) return new MovedAway(goneError(session.where, schema, failure));
+    return rows[0]?.moves ? new MovedAway(failure, true) : undefined;
   } catch {
     return undefined;
   }
@@ -79,12 +86,18 @@ export async function whereTheyAre<T>(
   clock: Clock,
   run: (places: readonly ShardPlace[]) => Promise<T>,
 ): Promise<T> {
+  let doubted = false;
   for (let attempt = 1; ; attempt++) {
     const places = shards.map((shard) => map.place(shard));
     try {
       return await run(places);
     } catch (thrown) {
       if (!(thrown instanceof MovedAway)) throw thrown;
+      if (thrown.doubtful) {
+        if (doubted) throw thrown.instead;
+        doubted = true;
+        continue;
+      }
       const asked = await map.refresh(patience).then(
         () => true,
         () => false, // the home may be away: what is known is tried again
