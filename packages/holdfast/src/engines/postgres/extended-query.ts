@@ -13,6 +13,7 @@
  */
 import utils from "pg/lib/utils.js";
 import { serialize } from "pg-protocol";
+import { HoldfastError } from "../../call/index.ts";
 import {
   type Columns,
   columnsOf,
@@ -65,6 +66,9 @@ export interface ExtendedRequest {
   readonly trailers: Set<string> | undefined;
 }
 
+/** Bounds of one statement. The protocol counts parameters in 16 bits; a larger message would starve its neighbours. */
+export const statementLimits = { parameters: 65_535, bytes: 64 << 20 } as const;
+
 const executeAndSync = Buffer.concat([serialize.execute(), serialize.sync()]);
 const describe = serialize.describe({ type: "P" });
 const execute = serialize.execute();
@@ -95,12 +99,14 @@ export class ExtendedQuery {
     const { name, text } = this;
     const parts: Buffer[] = [];
     let bind: Buffer;
+    if (values.length > statementLimits.parameters) return tooManyError(values.length);
     try {
       const bound = { values: values as unknown[], valueMapper: utils.prepareValue };
       bind = serialize.bind(name === undefined ? bound : { ...bound, statement: name });
     } catch (error) {
       return error as Error;
     }
+    if (bind.length > statementLimits.bytes) return tooLargeError(bind.length);
     // First, because it cannot fail: whatever comes of the statement, the trailer is there.
     if (trailer && trailers && !trailers.has(trailer.name)) {
       trailers.add(trailer.name);
@@ -180,5 +186,21 @@ export class ExtendedQuery {
 }
 
 takenForDriversOwn(ExtendedQuery);
+
+function tooManyError(count: number): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_INPUT_INVALID",
+    `A statement has ${count} parameters; ${statementLimits.parameters} is the most, and nothing of it was sent. Write fewer rows at a time, or give whole columns as arrays (\`unnest\`).`,
+    { data: { parameters: count, parametersMax: statementLimits.parameters } },
+  );
+}
+
+function tooLargeError(bytes: number): HoldfastError {
+  return new HoldfastError(
+    "HOLDFAST_INPUT_INVALID",
+    `The parameters of a statement have ${bytes} bytes; ${statementLimits.bytes} is the most, and nothing of it was sent. Write less at a time; files belong into a bucket, and their names into rows.`,
+    { data: { bytes, bytesMax: statementLimits.bytes } },
+  );
+}
 
 const noResult: ExtendedResult = { rows: [], rowCount: null, command: "", trail: undefined };

@@ -219,6 +219,24 @@ describe("a session", () => {
     });
   });
 
+  test("refuses more parameters, and larger ones, than a message carries; and goes on", async () => {
+    await pool.use(async (session) => {
+      const many = Array.from({ length: 65_536 }, () => 1);
+      const refused = { code: "HOLDFAST_INPUT_INVALID", outcome: "not-applied", permanent: true };
+      await expect(session.send({ text: "select 1", values: many })).rejects.toMatchObject({
+        ...refused,
+        message: expect.stringContaining("65535 is the most"),
+      });
+      const large = "x".repeat(65 << 20);
+      await expect(session.send({ text: "select length($1)", values: [large] })).rejects.toMatchObject({
+        ...refused,
+        data: { bytesMax: 64 << 20 },
+      });
+      const { rows } = await session.send({ text: "select length($1)", values: ["x".repeat(1 << 20)] });
+      expect(rows).toEqual([{ length: 1 << 20 }]);
+    });
+  });
+
   test("keeps a bounded number of prepared statements on the server", async () => {
     await pool.use(async (session) => {
       for (let i = 0; i < 300; i++) await session.send({ text: `select ${i}`, prepare: true });
