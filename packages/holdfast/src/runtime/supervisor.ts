@@ -216,7 +216,9 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       const system = description.name;
       switchArchive = (how) => switchArchives(nodes.nodes, system, how);
       const changed = (status: ArchiveStatus) => reporter.notice(...archiveNotice(status));
-      watchArchives({ nodes: nodes.nodes, clock, changed, stop: stopping.signal });
+      const archiveWatch = new AbortController();
+      undo.push(() => archiveWatch.abort());
+      watchArchives({ nodes: nodes.nodes, clock, changed, stop: archiveWatch.signal });
       const stopNodes = () =>
         nodes.stop(watch.holds() ? (undo.atOnce.aborted ? "at-once" : "clean") : "abandon");
       undo.push(stopNodes);
