@@ -27,6 +27,7 @@ import { checkReference, migrateReference } from "./reference/reference-migrate.
 import type { PgSession } from "./session.ts";
 import { untilOver } from "./session-watch.ts";
 import { adoptShardMap } from "./shard-map-adopt.ts";
+import { readShardMap } from "./shard-map-store.ts";
 
 export interface Migrated {
   /** Files in the folder. */
@@ -126,7 +127,8 @@ async function migrateOn(
 ): Promise<void> {
   await takeMigrateLock(session, nodes.clock);
   // Behind the lock: a move that is under way ends first.
-  await nodes.map.refresh();
+  if (node === nodes.home) await takeMap(session, nodes);
+  else await nodes.map.refresh();
   const shards = nodes.map.shardsOn(node);
   const schemaOf = (shard: number) => nodes.map.place(shard).schema;
   await checkLayout(session, layout);
@@ -141,4 +143,10 @@ async function migrateOn(
     done.applied++;
     options.onProgress?.({ node, shard, file: file.name });
   }
+}
+
+/** On the session that is there: a pool may have one only. */
+async function takeMap(session: PgSession, nodes: DatabaseNodes): Promise<void> {
+  const map = await readShardMap(session);
+  if (map) nodes.map.take(map);
 }
