@@ -29,7 +29,8 @@ export function systemAccessProblems({ parts, databases, homes, hasCaches }: Acc
       // Markers of what was published and read, and words of what was forgotten, are written there by every part.
       const why = hasCaches
         ? "the system has caches, whose invalidations every part hears and says in every database"
-        : homes.includes(database) && "topics have their home there";
+        : homes.includes(database) &&
+          "topics have their home there; a part may only read where no topic has its home";
       if (why) problems.push(`${kind} "${name}" needs access "read-write" to "${database}": ${why}`);
     }
     return problems;

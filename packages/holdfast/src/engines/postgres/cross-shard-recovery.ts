@@ -55,6 +55,10 @@ interface Prepared {
   readonly gid: string;
   readonly ageMs: number;
   readonly parsed: GlobalId | undefined;
+  /** Whether this role may finish it. */
+  readonly ours: boolean;
+  /** Whether this role may look for the decision. */
+  readonly judges: boolean;
 }
 
 interface Decision {
@@ -114,24 +118,34 @@ async function look(
   node: string,
   graceMs: number,
 ): Promise<{ readonly prepared: readonly Prepared[]; readonly decisions: readonly Decision[] }> {
-  const asked = session.send<{ gid: string; age: number }>({
-    text: `select gid, (extract(epoch from clock_timestamp() - prepared) * 1000)::float8 as age
+  const asked = session.send<{ gid: string; age: number; ours: boolean }>({
+    text: `select gid, (extract(epoch from clock_timestamp() - prepared) * 1000)::float8 as age,
+        owner = current_user or (select rolsuper from pg_roles where rolname = current_user) as ours
       from pg_prepared_xacts where database = current_database() order by prepared`,
   });
+  const allowed = session.send<{ writes: boolean | null }>({
+    text: "select has_table_privilege(to_regclass('holdfast.decision'), 'delete') as writes",
+  });
+  allowed.catch(() => {});
+  const toPrepared = ({ gid, age, ours }: { gid: string; age: number; ours: boolean }, judges: boolean) => ({
+    node,
+    gid,
+    ageMs: Math.max(0, Math.round(age)),
+    parsed: parseGid(gid),
+    ours,
+    judges,
+  });
+  const { rows } = await asked;
+  const writes = (await allowed).rows[0]?.writes;
+  // A role that may only read has nothing to recover, and would fill the server's log with refusals.
+  if (writes === false) return { prepared: rows.map((row) => toPrepared(row, false)), decisions: [] };
   const decided = session.send<Decision>({
     text: `select id::text as id, participants from holdfast.decision
       where decided_at <= clock_timestamp() - $1::float8 * interval '1 millisecond' limit 1000`,
     values: [graceMs],
   });
-  decided.catch(() => {});
-  const { rows } = await asked;
-  const prepared = rows.map(({ gid, age }) => ({
-    node,
-    gid,
-    ageMs: Math.max(0, Math.round(age)),
-    parsed: parseGid(gid),
-  }));
-  return { prepared, decisions: (await decided.catch(noTable)).rows };
+  const decisions = (await decided.catch(noTable)).rows;
+  return { prepared: rows.map((row) => toPrepared(row, true)), decisions };
 }
 
 /** A database that was never migrated by this version has decided nothing. */
@@ -161,6 +175,7 @@ async function settlePrepared(
   });
   if (!parsed) return left("foreign");
   if (ageMs < graceMs) return left("young");
+  if (!prepared.judges) return left("not-permitted");
   let asked = verdicts.get(parsed.id);
   if (!asked) {
     asked = judge(nodes, clock, options, parsed);
@@ -168,6 +183,7 @@ async function settlePrepared(
   }
   const verdict = await asked;
   if (verdict === "under-way" || verdict === "unreachable") return left(verdict);
+  if (!prepared.ours) return left("not-permitted");
   try {
     const finished = await on(nodes, node, clock, (session) => finishPrepared(session, verdict, gid));
     if (finished.kind === "pending") return left("unreachable");

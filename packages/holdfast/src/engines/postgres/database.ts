@@ -196,21 +196,22 @@ export function postgresDatabase(
     together: async (shards, run, options, undone) =>
       routed(shards, true, (placed) => {
         const call = currentCall();
+        const patience = patienceOf(call, clock);
         return writeTogether({
           database: declaration.name,
           nodes,
           places: placed.map(({ node, schema }, index) => ({ shard: shards[index] as number, node, schema })),
           replication,
           options,
-          patience: patienceOf(call, clock),
+          patience,
           uses,
           clock,
           quorumOf,
           isTracked: (node) => call !== undefined && isTracked(node),
           run,
           undone,
-        }).catch((error: unknown) => {
-          throw moveOf(error);
+        }).catch(async (error: unknown) => {
+          throw await moveOf(error, placed, (node) => nodes.primary(node), patience);
         });
       }),
   } satisfies Omit<DatabasePort, "writeOnce">;

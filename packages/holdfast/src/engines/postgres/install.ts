@@ -10,7 +10,7 @@ import { fullJitterMs } from "../../resilience/index.ts";
 import { busInstall } from "./bus-sql.ts";
 import { decisionInstall } from "./cross-shard-sql.ts";
 import { type InstallStep, isOlder, libraryVersion } from "./install-step.ts";
-import { keptInstall } from "./kept-sql.ts";
+import { keptFoundInstall, keptInstall } from "./kept-sql.ts";
 import { lookupInstall } from "./lookup/lookup-tables.ts";
 import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
@@ -35,6 +35,7 @@ export const installSteps: readonly InstallStep[] = [
   decisionInstall,
   shardMapInstall,
   timelineInstall,
+  keptFoundInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */

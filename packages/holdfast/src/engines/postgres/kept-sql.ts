@@ -371,3 +371,28 @@ export const keptInstall: InstallStep = {
   version: 1,
   sql: [helpers, triggers, totals, copies, upkeep].join("\n"),
 };
+
+/**
+ * Materialized, so that conditions of whoever asks are not looked at before ours: a trigger of somebody else has
+ * arguments of its own, or none, and reading them as ours fails.
+ */
+export const keptFoundInstall: InstallStep = {
+  name: "kept",
+  version: 2,
+  sql: `
+create or replace function holdfast.kept(in_schema text)
+  returns table (config jsonb, trigger_name name, of_table regclass, main boolean)
+language sql stable as $$
+  with ours as materialized (
+    select t.tgargs, t.tgname, t.tgrelid
+    from pg_trigger t join pg_class c on c.oid = t.tgrelid
+    where not t.tgisinternal and c.relnamespace = to_regnamespace(quote_ident(in_schema))
+      and t.tgfoid in (select oid from pg_proc where pronamespace = to_regnamespace('holdfast')
+        and proname in ('kept_run', 'kept_guard', 'kept_reset', 'kept_copy'))
+  )
+  select convert_from(substring(tgargs for position('\\x00'::bytea in tgargs) - 1), 'UTF8')::jsonb, tgname,
+    tgrelid::regclass, tgname like 'holdfast\\_kept\\_%\\_insert'
+  from ours
+$$;
+`,
+};

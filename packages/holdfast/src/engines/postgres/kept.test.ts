@@ -61,6 +61,19 @@ const posts = async () =>
     )
   ).rows;
 
+test("triggers of others, with arguments of their own or none, are passed by", async () => {
+  await client.query(`create table other (id int primary key, n int not null default 0, other_id int references other);
+    create function others() returns trigger language plpgsql as 'begin return new; end';
+    create trigger bare before insert on other for each row execute function others();
+    create trigger named before update on other for each row execute function others('no json')`);
+  try {
+    await client.query("select holdfast.keep_count('other', 'n', 'other', 'other_id')");
+    expect(await drift()).toEqual([]);
+  } finally {
+    await client.query("drop table other; drop function others()");
+  }
+});
+
 test("insert, update, upsert, merge, copy by key change, delete and cascades", async () => {
   await client.query("insert into author values (1, 'ada'), (2, 'bob')");
   await client.query("insert into post (id, author_id, like_count) values (1, 1, 99), (2, 2, 0)");

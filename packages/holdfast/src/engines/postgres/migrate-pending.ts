@@ -32,6 +32,8 @@ export async function planMigration(declaration: AnyDatabase, nodes: DatabaseNod
   const { migrations, shardCount } = declaration.options;
   const files = migrations ? await readMigrations(migrations) : [];
   const names = nodes.config.nodes.map(({ name }) => name);
+  // Shards may have moved from where they were declared.
+  await nodes.map.refresh();
   const [perNode, steps] = await Promise.all([
     Promise.all(names.map((name) => pendingMigrations(files, nodes, name))),
     Promise.all(names.map((name) => nodes.primary(name).use((session) => missingSteps(session)))),

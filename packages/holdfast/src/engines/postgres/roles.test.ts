@@ -97,6 +97,26 @@ test("read: reads, and a write is refused and not applied", async () => {
   expect((await port.read(1, "strong", count)).rows).toEqual([{ n: 1 }]);
 });
 
+test("read: finds a shard that has moved since it looked at the map", async () => {
+  const nodes = open(postgres.config, audit);
+  const port = postgresDatabase(declaration, nodes, systemClock);
+  const { rows } = await port.read(1, "session", count);
+  const rename = async (from: string, to: string) => {
+    await owner.primary(owner.home).use((session) =>
+      session.send({
+        text: `begin read write; alter schema ${from} rename to ${to};
+          insert into holdfast.shard_map (epoch, places) select max(epoch) + 1, replace((select places::text
+            from holdfast.shard_map order by epoch desc limit 1), '"${from}"', '"${to}"')::jsonb from holdfast.shard_map; commit`,
+      }),
+    );
+  };
+  await rename("s1", "s1_m1");
+  expect((await port.read(1, "session", count)).rows).toEqual(rows);
+  await rename("s1_m1", "s1");
+  expect((await port.read(1, "session", count)).rows).toEqual(rows);
+  await owner.map.refresh();
+});
+
 test("what the owner makes later is granted with it, tables and topics", async () => {
   await postgresDatabase(declaration, owner, systemClock).write(
     0,

@@ -4,7 +4,7 @@
  * | access       | the part's tables                    | schema holdfast                                       |
  * |--------------|--------------------------------------|-------------------------------------------------------|
  * | `read-write` | SELECT, INSERT, UPDATE, DELETE       | the same, and TRUNCATE: markers and topics are emptied |
- * | `read`       | SELECT                               | nothing but the history of timelines                  |
+ * | `read`       | SELECT                               | SELECT of where shards and keys are, and the history of timelines |
  *
  * Neither may make, change or drop anything, be superuser, replicate, or connect to another of these databases. What
  * was made by the owner later is granted with it. Set as a whole each time, in one transaction: what is not declared
@@ -27,6 +27,9 @@ export interface DatabaseRole {
   readonly password: string;
   readonly access: RoleAccess;
 }
+
+/** Tables of schema holdfast that say where shards and keys are, and what moves. */
+const whereThingsAre = ["shard_map", "shard_mark", "directory", "layout"] as const;
 
 /** By this a role is known as made here, and may be changed. */
 const mark = "made by holdfast";
@@ -183,7 +186,12 @@ function schemaGrants(schema: string, { name, access }: Granted): string[] {
   const writes = access === "read-write";
   const own = schema === "holdfast";
   const sql = [`grant usage on schema ${id(schema)} to ${role}`];
-  if (own && !writes) return sql;
+  // Without these nobody finds a shard that has moved, or a directory's key.
+  if (own && !writes)
+    return [
+      ...sql,
+      `grant select on ${whereThingsAre.map((table) => `holdfast.${table}`).join(", ")} to ${role}`,
+    ];
   const rights = writes ? `select, insert, update, delete${own ? ", truncate" : ""}` : "select";
   sql.push(
     `grant ${rights} on all tables in schema ${id(schema)} to ${role}`,

@@ -8,6 +8,7 @@
 import { HoldfastError } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import { fullJitterMs } from "../../resilience/index.ts";
+import type { NodePool } from "./pool.ts";
 import type { Patience } from "./pool-lease.ts";
 import type { PgSession } from "./session.ts";
 import type { ShardMapWatch } from "./shard-map-watch.ts";
@@ -64,13 +65,31 @@ export async function movedAway(
 }
 
 /**
- * Of an operation on several shards: whether they have to be looked for again. A name that was not found may be of a
- * shard that has left; when none has, that is found out as soon as the map is read.
+ * Of an operation on several shards: whether they have to be looked for again. Which of them a name was not found on
+ * is not known, so each server is asked, as for one shard; where that cannot be, reading the map decides.
  */
-export function moveOf(error: unknown): unknown {
-  if (!(error instanceof HoldfastError) || error.outcome !== "not-applied") return error;
-  const mayHaveMoved = error.code === "HOLDFAST_SHARD_MOVED" || notFound.has(error.data.sqlstate);
-  return mayHaveMoved ? new MovedAway(error) : error;
+export async function moveOf(
+  error: unknown,
+  places: readonly ShardPlace[],
+  primary: (node: string) => NodePool,
+  patience: Patience,
+): Promise<unknown> {
+  // Shards of one node share a transaction, which has asked for the first of them only.
+  const failure = error instanceof MovedAway && error.doubtful ? error.error : error;
+  if (!(failure instanceof HoldfastError) || failure.outcome !== "not-applied") return error;
+  if (failure.code === "HOLDFAST_SHARD_MOVED") return new MovedAway(failure);
+  if (!notFound.has(failure.data.sqlstate)) return error;
+  const asked = await Promise.all(
+    places.map(({ node, schema }) =>
+      primary(node)
+        .use((session) => movedAway(session, schema, failure), patience)
+        .catch(() => undefined),
+    ),
+  );
+  const moved = asked.filter((one) => one !== undefined);
+  const gone = moved.find(({ doubtful }) => !doubtful);
+  if (gone) return gone;
+  return error instanceof MovedAway ? error : (moved[0] ?? new MovedAway(failure));
 }
 
 /**

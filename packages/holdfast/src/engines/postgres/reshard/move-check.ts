@@ -28,6 +28,7 @@ interface ServerState {
   readonly encoding: string;
   readonly superuser: boolean;
   readonly extensions: readonly string[];
+  /** Without those of `together` that are under way: they end by themselves, and the beginning of a slot waits. */
   readonly prepared: readonly string[];
 }
 
@@ -66,7 +67,7 @@ export async function serverProblems(
     );
     add(
       state.prepared.length > 0,
-      `${name}: prepared transactions keep a copy from beginning: ${state.prepared.join(", ")}; commit or roll them back (COMMIT PREPARED, ROLLBACK PREPARED)`,
+      `${name}: prepared transactions keep a copy from beginning: ${state.prepared.join(", ")}; those of Holdfast end by themselves, or \`holdfast status\` says why not; commit or roll back the others (COMMIT PREPARED, ROLLBACK PREPARED)`,
     );
     add(
       !state.superuser,
@@ -187,7 +188,8 @@ async function stateOf(session: PgSession): Promise<ServerState> {
       (select rolsuper or (rolreplication and pg_has_role(current_user, 'pg_read_all_stats', 'usage'))
         from pg_roles where rolname = current_user) as superuser,
       array(select extname::text from pg_extension order by 1) as extensions,
-      array(select gid from pg_prepared_xacts where database = current_database() order by 1) as prepared`,
+      array(select gid from pg_prepared_xacts where database = current_database()
+        and not (gid like 'holdfast:%' and prepared > now() - interval '10 seconds') order by 1) as prepared`,
   });
   return rows[0] as ServerState;
 }

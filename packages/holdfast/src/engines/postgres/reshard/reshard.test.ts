@@ -5,6 +5,7 @@ import { inWorld } from "../../../parts/index.ts";
 import { startTestPostgres, type TestPostgres } from "../../../testkit/index.ts";
 import type { DatabaseConfig } from "../config.ts";
 import { migrateDatabase } from "../migrate.ts";
+import { planMigration } from "../migrate-pending.ts";
 import { openDatabaseNodes } from "../nodes.ts";
 import { bank, type OpenBank, openBank } from "./fixtures/bank.ts";
 import { openReshard, type ReshardOptions } from "./reshard.ts";
@@ -75,6 +76,7 @@ test("a process with an old map is refused where the shard was, and finds it; so
   await opened.add(owner);
   const late = await openBank(config, false);
   const older = await openBank(config, false);
+  const planner = await openBank(config, false);
   expect(await late.idsOf(owner)).toHaveLength(1);
   await using resharder = await openReshard(bank, config, options);
   await resharder.move({ nodes: [other], shards: [shard] });
@@ -93,7 +95,9 @@ test("a process with an old map is refused where the shard was, and finds it; so
     );
     expect(rows.length, level).toBe(2);
   }
-  await Promise.all([late.close(), older.close()]);
+  expect(planner.nodes.map.place(shard).node).toBe(node);
+  expect(await planMigration(bank, planner.nodes)).toMatchObject({ pending: [] });
+  await Promise.all([late.close(), older.close(), planner.close()]);
 });
 
 test("what stands in the way is told all at once, and nothing is begun", async () => {
