@@ -166,29 +166,31 @@ async function query<T>(request: ReadRequest<T>, pool: NodePool, held: HeldSessi
     session.limitStatements(call?.remainingMs() ?? Number.POSITIVE_INFINITY);
   const remembers = call !== undefined && read.level !== "eventual";
   const known = remembers ? call.session : undefined;
-  try {
-    limit(held.session);
-    if (!(await isFit(pool, held.session, read.level, known, nodes, request.floor)))
-      return { kind: "behind" };
-  } catch (error) {
-    if (isServerGone(error)) return { kind: "lost", error };
-    throw error;
-  }
-  // Given up meanwhile: the session is others' now, and nobody waits for an answer.
-  if (held.released) throw endedError();
-  const before = call?.session.get(node);
-  const trailer = remembers && request.tracked ? trailerFor(pool) : undefined;
-  const { schema, statements } = request;
   const own = async () => {
     const session = await held.own();
+    // Given up meanwhile: the session is others' now, and nobody waits for an answer.
+    if (held.released) throw endedError();
     // The server may be another one by now.
     if (!(await isFit(pool, session, read.level, known, nodes, request.floor)))
       throw goneBehindError(pool.where);
     return session;
   };
   const isSnapshot = read.isolation === "repeatable-read";
-  // A transaction is nothing for a session that others use as well.
-  const session = isSnapshot ? await own() : held.session;
+  try {
+    limit(held.session);
+    if (!(await isFit(pool, held.session, read.level, known, nodes, request.floor)))
+      return { kind: "behind" };
+    // A transaction is nothing for a session that others use as well.
+    if (isSnapshot) limit(await own());
+  } catch (error) {
+    if (isServerGone(error)) return { kind: "lost", error };
+    throw error;
+  }
+  if (held.released) throw endedError();
+  const before = call?.session.get(node);
+  const trailer = remembers && request.tracked ? trailerFor(pool) : undefined;
+  const { schema, statements } = request;
+  const { session } = held;
   const snapshot = isSnapshot ? beginSnapshot(session, schema) : undefined;
   const lease = leaseKysely(
     session,

@@ -11,7 +11,10 @@ import type { SharedSession } from "./shared-sessions.ts";
 export class HeldSession {
   readonly #pool: NodePool;
   readonly #patience: Patience;
+  /** What is held, and has to be given back. Neither while it waits for a session of its own: both are others' then. */
   #shared: SharedSession | undefined;
+  #own: PgSession | undefined;
+  /** The last one that was held: what it says of its server holds also afterwards. */
   #session: PgSession;
   #released = false;
   /** Called when it is given back: from then on others use the session. */
@@ -39,11 +42,13 @@ export class HeldSession {
       shared.shut = true; // alone on it, so that it is one of its own from now on
       return this.#session;
     }
-    if (shared) this.#pool.shared.give(shared);
     this.#shared = undefined;
-    this.#session = await this.#pool.lease(this.#patience, noSchema);
-    if (this.#released) this.#pool.release(this.#session);
-    return this.#session;
+    if (shared) this.#pool.shared.give(shared);
+    const own = await this.#pool.lease(this.#patience, noSchema);
+    this.#session = own;
+    if (this.#released) this.#pool.release(own);
+    else this.#own = own;
+    return own;
   }
 
   get inFlight(): number {
@@ -60,13 +65,14 @@ export class HeldSession {
 
   /** The caller waits no longer: stops the server where nobody else waits for it. */
   leave(): void {
-    if (!this.#shared || this.#shared.readers === 1) this.#session.cancelAndDestroy();
-    else if (this.#session.inFlight > 0) this.#shared.shut = true;
+    const shared = this.#shared;
+    if (shared && shared.readers > 1) shared.shut ||= shared.session.inFlight > 0;
+    else (shared?.session ?? this.#own)?.cancelAndDestroy();
   }
 
   /** The server is silent, to all who use the session. */
   cut(reason: HoldfastError): void {
-    this.#session.cancelAndDestroy(reason);
+    (this.#shared?.session ?? this.#own)?.cancelAndDestroy(reason);
   }
 
   release(): void {
@@ -74,7 +80,7 @@ export class HeldSession {
     this.#released = true;
     this.onRelease?.();
     if (this.#shared) this.#pool.shared.give(this.#shared);
-    else this.#pool.release(this.#session);
+    else if (this.#own) this.#pool.release(this.#own);
   }
 }
 

@@ -199,3 +199,39 @@ test("with preparing switched off everything works the same, and nothing stays o
     await plain.close();
   }
 });
+
+test("one that gives up while it waits for a session of its own leaves the shared one to the others", async () => {
+  const single = openDatabaseNodes(postgres.config, {
+    clock: systemClock,
+    applicationName: "single",
+    poolSize: 1,
+  });
+  const alone = new World("single", systemClock);
+  alone.bind(notes, postgresDatabase(notes, single, systemClock));
+  const one = (id: number, db: Kysely<Tables>) =>
+    db.selectFrom("note").select("text").where("id", "=", id).executeTakeFirst();
+  try {
+    await inWorld(alone, async () => {
+      const reading = <T>(run: (db: Kysely<Tables>) => Promise<T>) => notes.at("any").read("eventual", run);
+      for (let i = 0; i < 3; i++) await reading((db) => one(1, db));
+      const begun = Promise.withResolvers<void>();
+      const gate = Promise.withResolvers<void>();
+      const holder = reading(async (db) => {
+        await one(1, db);
+        begun.resolve();
+        await gate.promise;
+        return await one(2, db);
+      });
+      await begun.promise;
+      using call = new Call(systemClock, { timeoutMs: 150 });
+      const waiting = inCall(call, () => reading((db) => sql`select text from note`.execute(db)));
+      await expect(waiting).rejects.toMatchObject({ outcome: "not-applied" });
+      // The only session is still the holder's: nobody else was given it.
+      expect(single.primary(single.home).load).toMatchObject({ leased: 1, idle: 0 });
+      gate.resolve();
+      expect((await holder)?.text).toBe("note 2");
+    });
+  } finally {
+    await single.close();
+  }
+});
