@@ -110,6 +110,11 @@ export class NodePool {
     return this.#waiters.size > 0;
   }
 
+  /** Whether a session that is in use would be handed out now: not while closing, nor of a server that was left. */
+  hands(session: PgSession): boolean {
+    return session.sound && !this.#closing && !this.#vacancy && this.#isCurrent(session);
+  }
+
   /** Sessions in use, free, being opened, and operations waiting. */
   get load(): { leased: number; idle: number; connecting: number; waiting: number } {
     return {

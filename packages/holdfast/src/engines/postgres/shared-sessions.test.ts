@@ -235,3 +235,29 @@ test("one that gives up while it waits for a session of its own leaves the share
     await single.close();
   }
 });
+
+test("nobody joins a session of a server that the pool has left, nor of a pool that is closing", async () => {
+  const left = openDatabaseNodes(postgres.config, {
+    clock: systemClock,
+    applicationName: "left",
+    poolSize: 2,
+  });
+  const pool = left.primary(left.home);
+  const patience = { untilMs: Number.POSITIVE_INFINITY, call: undefined };
+  try {
+    const first = await pool.shared.take(patience, "");
+    expect(await pool.shared.take(patience, "")).toBe(first);
+    // The same address here; the pool cannot know that.
+    pool.pointAt(pool.endpoint);
+    const second = await pool.shared.take(patience, "");
+    expect(second.session).not.toBe(first.session);
+    for (const shared of [first, first, second]) pool.shared.give(shared);
+    const last = await pool.shared.take(patience, "");
+    const closed = left.close();
+    await expect(pool.shared.take(patience, "")).rejects.toMatchObject({ code: "HOLDFAST_UNAVAILABLE" });
+    pool.shared.give(last);
+    await closed;
+  } finally {
+    await left.close();
+  }
+});

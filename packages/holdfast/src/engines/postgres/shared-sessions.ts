@@ -16,6 +16,8 @@ const readersMax = 4;
 interface Lender {
   /** Whether an operation waits for a session of its own. */
   readonly crowded: boolean;
+  /** Whether a session that is in use would be handed out now: not of a server that the pool has left. */
+  hands(session: PgSession): boolean;
   lease(patience: Patience, schema: string): Promise<PgSession> | PgSession;
   release(session: PgSession): void;
 }
@@ -65,7 +67,7 @@ export class SharedSessions {
     let fullest: SharedSession | undefined;
     for (const shared of this.#open) {
       const { session, readers, shut } = shared;
-      if (readers < readersMax && !shut && session.sound && readers > (fullest?.readers ?? 0))
+      if (readers < readersMax && !shut && this.#pool.hands(session) && readers > (fullest?.readers ?? 0))
         fullest = shared;
     }
     return fullest;
