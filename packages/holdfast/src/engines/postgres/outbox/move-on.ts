@@ -70,6 +70,12 @@ export class OutboxRoute {
     return this.#cursor;
   }
 
+  /** Reads the cursor anew. */
+  async refresh(): Promise<void> {
+    this.#cursor = undefined;
+    await this.cursor();
+  }
+
   /** The cursor as the home has it now. */
   async readAnew(): Promise<Cursor> {
     return (await this.#env.home((session) => readCursor(session, this.source, this.name))).cursor;

@@ -10,6 +10,7 @@ import type { DatabaseConfig } from "../config.ts";
 import { postgresDatabase } from "../database.ts";
 import { commitProxy } from "../fixtures/commit-proxy.ts";
 import type { PgSession } from "../session.ts";
+import { countUp, numbers, settled, sorted } from "./fixtures/counting.ts";
 import { bought, openShop, type Shop, type ShopOptions, shop, type Tables } from "./fixtures/shop.ts";
 import { primarySessions } from "./relay.ts";
 
@@ -33,47 +34,6 @@ async function open(options: ShopOptions = {}): Promise<Shop> {
   shops.push(one);
   return one;
 }
-
-/** Everything that was delivered since, by customer, once what is published now has come from every shard. */
-async function settled(from: Shop): Promise<Map<string, string[]>> {
-  const marks = ["a", "b", "c", "d", "e", "f", "g", "h"].map((name) => `mark-${name}`);
-  expect(new Set(marks.map((mark) => from.within(() => shop.at(mark).index))).size).toBe(4);
-  for (const mark of marks) await from.buy(mark, "mark");
-  const items = new Map<string, string[]>();
-  const look = async () => {
-    for (const { value } of await from.delivered())
-      items.set(value.customer, [...(items.get(value.customer) ?? []), value.item]);
-    return marks.every((mark) => items.has(mark));
-  };
-  await until(look, { what: "all that was published", timeoutMs: 30_000 });
-  for (const mark of marks) {
-    expect(items.get(mark)).toEqual(["mark"]);
-    items.delete(mark);
-  }
-  return items;
-}
-
-/** Sorted by customer, for comparing. */
-const sorted = (items: ReadonlyMap<string, readonly string[]>) =>
-  [...items].sort(([a], [b]) => (a < b ? -1 : 1));
-const numbers = (count: number) => Array.from({ length: count }, (_, n) => String(n + 1));
-
-/** Takes the next number of a customer, and publishes it: the row's lock says in which order they commit. */
-const countUp = (from: Shop, customer: string, count = 1) =>
-  from.within(() =>
-    shop.at(customer).write(async (tx) => {
-      const { n } = await tx
-        .insertInto("stock")
-        .values({ item: customer, n: count })
-        .onConflict((conflict) =>
-          conflict.column("item").doUpdateSet((row) => ({ n: row("stock.n", "+", count) })),
-        )
-        .returning("n")
-        .executeTakeFirstOrThrow();
-      const values = Array.from({ length: count }, (_, i) => ({ customer, item: String(n - count + 1 + i) }));
-      await bought.publish(values, { in: tx });
-    }),
-  );
 
 test("what a transaction publishes comes with its commit, on any shard and node, and not without it", async () => {
   const one = await open();
@@ -458,7 +418,7 @@ test("a source that has lost its ticks is read anew, and nothing comes twice", a
   }
 });
 
-test("a destination that cannot be reached holds up no other, and gets its own later", async () => {
+test("what is for a destination that cannot be reached waits, and comes when it can", async () => {
   let away = true;
   let tried = 0;
   const one = await open({

@@ -30,6 +30,8 @@ export interface SourceRelayOptions {
 /** Pauses, in milliseconds. Being woken ends any of them. */
 const pauses = { poll: 500, held: 100, seek: 2_000, away: 2_000, forbidden: 60_000 } as const;
 const careMsMax = 60_000;
+/** A cursor is read again after so long: a home that failed over may have an older one, and nobody tells. */
+const refreshMs = 5_000;
 /** After a failure a destination is left alone for so long, doubled with each. */
 const backoffMs = { min: 50, max: 2_000 } as const;
 
@@ -47,6 +49,7 @@ export class SourceRelay {
   #led: ReadonlySet<string> = new Set();
   #leaseAtMs = Number.NEGATIVE_INFINITY;
   #caredAtMs: number;
+  #refreshedAtMs: number;
   #caring: Promise<void> | undefined;
   #stopListening: (() => void) | undefined;
   #stopping = false;
@@ -63,6 +66,7 @@ export class SourceRelay {
       ]),
     );
     this.#caredAtMs = this.#clock.monotonicMs();
+    this.#refreshedAtMs = this.#caredAtMs;
     // Of nobody's call: it carries neither a deadline nor a session.
     this.#running = inCall(new Call(this.#clock), () => this.#run());
   }
@@ -132,13 +136,16 @@ export class SourceRelay {
     const idle = [...this.#work].filter(
       ([route, work]) => this.#led.has(route.name) && !work.running && nowMs >= work.notBeforeMs,
     );
+    const refresh = nowMs - this.#refreshedAtMs >= refreshMs;
+    if (refresh) this.#refreshedAtMs = nowMs;
     const known: { readonly route: OutboxRoute; readonly destination: string; readonly cursor: Cursor }[] =
       [];
     for (const [route, work] of idle) {
-      const cursor = route.known;
+      const cursor = refresh ? undefined : route.known;
       if (cursor) known.push({ route, destination: route.name, cursor });
-      else this.#start(work, () => route.cursor());
+      else this.#start(work, () => route.refresh());
     }
+    if (known.length === 0) return;
     const news = await this.#options.use((session) => peek(session, known));
     for (const { route, destination } of known) {
       const work = this.#work.get(route) as Work;
