@@ -4,7 +4,6 @@
  * the table is read, and what is still pending. Whatever was acknowledged had its effect once, in the order of its key.
  */
 import { fileURLToPath } from "node:url";
-import { sql } from "kysely";
 import { systemClock } from "../../clock/index.ts";
 import { currentWorld } from "../../parts/index.ts";
 import { type Delivery, type DeliveryKindOptions, deliveryKind } from "./delivery-kinds.ts";
@@ -59,14 +58,7 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
     checkers: checkersNamed("delivery-in-order"),
     reads: ["effects", "pending"],
     done: fleet.done,
-    async prepare() {
-      for (const shard of kind.db.shards()) {
-        await shard.write(async (tx) => {
-          await sql`create table delivered (position int generated always as identity primary key,
-            key text not null, number int not null)`.execute(tx);
-        });
-      }
-    },
+    prepare: async () => {},
     plan: (client) => ({ f: "publish", key: `k${client.number}`, value: ++put }),
     async perform({ f, key, value }) {
       switch (f) {

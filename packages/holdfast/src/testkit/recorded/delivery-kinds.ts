@@ -62,6 +62,7 @@ export const anyDelivery: StandardSchemaV1<Delivery, Delivery> = {
 export function deliveryKind(options: DeliveryKindOptions): DeliveryKind {
   const { nodes, synchronous } = options;
   const db = database<DeliveryTables>("deliveries", {
+    migrations: new URL("./migrations/deliveries/", import.meta.url),
     shards: { count: 4 },
     nodes,
     ...(synchronous ? { replicas: 1, replication: { mode: "synchronous", onReplicaLoss: "stall" } } : {}),
