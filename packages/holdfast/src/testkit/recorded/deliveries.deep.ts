@@ -46,6 +46,7 @@ const again = (fault: FaultPlan["steps"], times: number, everyMs: number) =>
 
 const scenarios: Readonly<Record<string, Scenario>> = {
   "workers are killed and paused all the time": { run: { operations: 400, pauseMs: 60 } },
+  "clocks of workers jump by hours, both ways": { workload: { wrongClocks: true }, run: { operations: 300 } },
   "the primary is killed and started again": {
     faults: planned({
       lastsMs: 12_000,

@@ -16,6 +16,8 @@ export interface DeliveriesOptions extends Partial<DeliveryKindOptions> {
   readonly members?: number;
   /** Where workers run. `killed`: in processes of their own, killed and paused all the time. Default `here`. */
   readonly workers?: "here" | "killed";
+  /** The wall clocks of workers in processes of their own jump, by up to a day. Default false. */
+  readonly wrongClocks?: boolean;
 }
 
 export interface Deliveries extends Workload {
@@ -26,7 +28,7 @@ export interface Deliveries extends Workload {
 const program = fileURLToPath(new URL("./fixtures/delivery-worker.ts", import.meta.url));
 
 export function deliveries(options: DeliveriesOptions = {}): Deliveries {
-  const { members = 2, workers = "here", ...given } = options;
+  const { members = 2, workers = "here", wrongClocks = false, ...given } = options;
   const kindOptions: DeliveryKindOptions = {
     kind: "topic",
     leaseMs: 2_000,
@@ -43,6 +45,7 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
     members,
     pauseMs: kindOptions.leaseMs * 1.5,
     restMs: 300,
+    wrongClocks,
     task: (member, recording): DeliveryWorkerTask => ({
       options: kindOptions,
       config: config as DeliveryWorkerTask["config"],
