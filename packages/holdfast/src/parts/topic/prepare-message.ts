@@ -3,12 +3,14 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { HoldfastError } from "../../call/index.ts";
 import { partitionOf } from "./partition-of.ts";
 import type { OutgoingMessage } from "./port.ts";
+import { subjectProblem } from "./subject.ts";
 
 export interface MessageRule<Value> {
   /** The topic's name. */
   readonly name: string;
   readonly schema: StandardSchemaV1<unknown, Value>;
   readonly keyBy: (value: Value) => string;
+  readonly route?: ((value: Value) => string) | undefined;
   readonly partitions: number;
   readonly maxMessageBytes: number;
 }
@@ -43,7 +45,11 @@ export async function prepareMessage<Value>(
       );
     }
   }
-  return { partition: partitionOf(key, partitions), key, json };
+  if (!rule.route) return { partition: partitionOf(key, partitions), key, json };
+  const subject = rule.route(checked.value);
+  const problem = subjectProblem(subject);
+  if (problem) throw invalid(name, `route: ${problem}.`, { field: "route" });
+  return { partition: partitionOf(key, partitions), key, json, subject };
 }
 
 function toJson(name: string, value: unknown): string {
