@@ -100,6 +100,10 @@ const newXid = (log: TopicLog, n: string) => `
 /** What has been delivered before anything was: nothing. */
 export const nothing = "'1:1:'::pg_snapshot";
 
+/** A value's stored size stands in for its length where an earlier version has not noted that. */
+const messageColumns = `r.id, r.published_at, r.key, r.value, r.traceparent, r.session, r.subject, r.xid, r.timeline,
+        coalesce(r.bytes, pg_column_size(r.value)) as size`;
+
 const readSql = (log: TopicLog) => `
 with asked as (
   select a.partition, a.max, coalesce(c.epoch = a.epoch, false) as held, coalesce(g.epoch, 0) as epoch,
@@ -146,13 +150,12 @@ with asked as (
          end_snapshot as to_snapshot, after_id, until_id, more, filter, letters, isolate_until
     from bounded
 ), batch as (
-  select f.partition, r.*, not f.recorded and r.before >= $6::bigint as cut
+  select f.partition, r.*, not f.recorded and r.before > 0 and r.before + r.size > $6::bigint as cut
     from framed f
     join lateral (
-      select s.*, sum(coalesce(s.bytes, pg_column_size(s.value))) over (order by s.id)
-                  - coalesce(s.bytes, pg_column_size(s.value)) as before
+      select s.*, sum(s.size) over (order by s.id) - s.size as before
         from (
-          select * from (${windowRows(log, "f", "r.id, r.published_at, r.key, r.value, r.traceparent, r.session, r.subject, r.xid, r.timeline, r.bytes")}) r
+          select * from (${windowRows(log, "f", messageColumns)}) r
            where r.id > f.after_id and r.id <= f.until_id and (f.filter is null or r.subject ~ f.filter)
            -- One more than asked for, to know whether the window holds more.
            order by r.id limit case when f.recorded then null else f.max + 1 end
