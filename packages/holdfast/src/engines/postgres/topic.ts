@@ -19,6 +19,8 @@ import { rotateLog } from "./log-rotation.ts";
 import { boundedSessions } from "./log-session.ts";
 import { openTopicLog, type TopicLog } from "./log-tables.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import type { OutboxDestination } from "./outbox/destination.ts";
+import { topicDestination } from "./outbox/topic-destination.ts";
 import { Backlog } from "./topic-backlog.ts";
 import { findConsumer, type MemberComing, openConsumer, removeMember, renewMember } from "./topic-group.ts";
 import { checkPlace, topicOperator } from "./topic-operate.ts";
@@ -27,6 +29,8 @@ import { ConsumerReader, fencedError } from "./topic-reader.ts";
 import { topicWakeup } from "./topic-wakeup.ts";
 
 export interface PostgresTopic extends TopicPort {
+  /** Where the outbox's relay moves what was published in transactions. */
+  readonly destination: OutboxDestination;
   /** Sends what waits, ends waiting, and closes the listening connection. The pools are their owner's. */
   close(): Promise<void>;
 }
@@ -90,16 +94,11 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
       });
   };
 
-  const publisher = new TopicPublisher({
-    name,
-    use,
-    clock,
-    log: openLog,
-    published: (log) => {
-      wakeup.published(log.id);
-      care(log);
-    },
-  });
+  const published = (log: TopicLog): void => {
+    wakeup.published(log.id);
+    care(log);
+  };
+  const publisher = new TopicPublisher({ name, use, clock, log: openLog, published });
 
   const operator = topicOperator({
     log: openLog,
@@ -130,6 +129,8 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
   let closing: Promise<void> | undefined;
 
   return {
+    destination: topicDestination(name, home, clock, openLog, published),
+
     async publish(messages) {
       if (backlog) await backlog.admit(messages.length);
       await publisher.publish(messages);
