@@ -11,6 +11,7 @@ export {
 export { type Gateway, type GatewayOptions, gateway, type Route } from "./gateway/index.ts";
 export { isPart, type Part, type PartKind } from "./part.ts";
 export type { Quantity, Requirements } from "./requirements/index.ts";
+export { type Compatibility, type VersionedSchema, versions } from "./schema/index.ts";
 export {
   errorResponse,
   type FetchHandler,

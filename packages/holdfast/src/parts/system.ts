@@ -7,6 +7,7 @@ import type { AnyDatabase } from "./database/index.ts";
 import type { Gateway } from "./gateway/index.ts";
 import { isPart, namingProblem, type Part } from "./part.ts";
 import type { Requirements } from "./requirements/index.ts";
+import { versionProblems } from "./schema/index.ts";
 import type { Service } from "./service/index.ts";
 import { systemAccessProblems } from "./system-access.ts";
 import type { Topic } from "./topic/index.ts";
@@ -91,6 +92,9 @@ function systemProblems(declared: System, parts: readonly Part[]): string[] {
         `topic "${topic.name}" has its home in database "${home.name}", which parts does not export: export it`,
       );
     }
+    const { versions } = topic.options;
+    for (const problem of versions ? versionProblems(versions.description) : [])
+      problems.push(`topic "${topic.name}": ${problem}`);
     if (!home && declared.databases.length === 0) {
       problems.push(`topic "${topic.name}" has no home: declare a database, its log lives there`);
     }

@@ -8,6 +8,7 @@
  */
 import { Call, childSpan, HoldfastError, inCall, parseTraceparent, Session } from "../call/index.ts";
 import type { Clock } from "../clock/index.ts";
+import { readMessage } from "../parts/schema/index.ts";
 import type { PartitionClaim, RecordedBatch, TopicPort } from "../parts/topic/index.ts";
 import { openBatch } from "../parts/worker/index.ts";
 import { inWorld } from "../parts/world.ts";
@@ -149,7 +150,7 @@ async function handle<Value>(
   });
   // Numbers are the topic's: a worker that is moved to another topic begins anew on every shard.
   const consumer = `${worker.options.from.name}/${worker.name}`;
-  const run = async () => handler(openBatch<Value>(consumer, recorded, abort));
+  const run = async () => handler(openBatch<Value>(consumer, await inNewestVersion(env, recorded), abort));
   try {
     abort.throwIfAborted(); // the partition was lost while others ran
     await inCall(call, () =>
@@ -167,6 +168,23 @@ async function handle<Value>(
     call.end();
     env.gate.leave();
   }
+}
+
+/** The batch with its messages as the newest version of their schema has them, where the topic declares versions. */
+async function inNewestVersion<Value>(
+  { worker }: ConsumeEnv<Value>,
+  recorded: RecordedBatch,
+): Promise<RecordedBatch> {
+  const { name, options } = worker.options.from;
+  const { versions } = options;
+  if (!versions || recorded.messages.every(({ version }) => version === versions.newest.version))
+    return recorded;
+  const read = recorded.messages.map(async (message) => {
+    const { id, value, version } = message;
+    const part = `topic "${name}"`;
+    return { ...message, value: await readMessage(versions, { part, id: id.toString(), value, version }) };
+  });
+  return { ...recorded, messages: await Promise.all(read) };
 }
 
 /** Exponential, 50 ms to 5 s, with jitter over its upper half: never hot, never all at once. */

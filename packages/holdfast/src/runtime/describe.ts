@@ -6,6 +6,7 @@
 import type { AccessOptions } from "../parts/access.ts";
 import { type ResolvedReplication, shardOptionsOf } from "../parts/database/index.ts";
 import { database as declareDatabase, type System } from "../parts/index.ts";
+import type { DescribedVersions } from "../parts/schema/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
 
 export interface SystemDescription {
@@ -55,6 +56,7 @@ export interface SystemDescription {
     readonly name: string;
     readonly home: string | undefined;
     readonly partitions: number;
+    readonly versions: DescribedVersions | undefined;
   }[];
 }
 
@@ -98,8 +100,24 @@ export function describeSystem(system: System): SystemDescription {
       name,
       home: options.home?.name,
       partitions: options.partitions,
+      versions: options.versions?.description,
     })),
   };
+}
+
+export interface VersionedPart {
+  /** Kind and name, such as `topic/orders`. */
+  readonly part: string;
+  /** Name of the database that keeps its messages. */
+  readonly home: string | undefined;
+  readonly versions: DescribedVersions;
+}
+
+/** Of a described system: the parts whose messages have versions. */
+export function versionedParts({ topics, databases }: SystemDescription): VersionedPart[] {
+  return topics.flatMap(({ name, home = databases[0]?.name, versions }) =>
+    versions ? [{ part: `topic/${name}`, home, versions }] : [],
+  );
 }
 
 /** The declaration of a described database, for the engine's migrations. */

@@ -13,6 +13,7 @@ import { type InstallStep, isOlder, libraryVersion } from "./install-step.ts";
 import { keptFoundInstall, keptInstall } from "./kept-sql.ts";
 import { lookupInstall } from "./lookup/lookup-tables.ts";
 import { markerInstall } from "./marker-sql.ts";
+import { messageSchemaInstall } from "./message-schemas.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { placementInstall } from "./placement-sql.ts";
 import { rowsInstall } from "./rows-sql.ts";
@@ -36,6 +37,7 @@ export const installSteps: readonly InstallStep[] = [
   shardMapInstall,
   timelineInstall,
   keptFoundInstall,
+  messageSchemaInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */

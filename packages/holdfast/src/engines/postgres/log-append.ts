@@ -26,6 +26,8 @@ export interface AppendMessage {
   readonly traceparent: string | undefined;
   /** The publisher's session, encoded. */
   readonly session: string | undefined;
+  /** Of the schema it was validated by, where the topic declares versions. */
+  readonly version?: number | undefined;
 }
 
 /** Slots that keys are locked by. More slots: fewer keys wait for each other, more locks per batch. */
@@ -51,7 +53,7 @@ const separator = "\u001e";
 const insertSql = (log: TopicLog) => `
 with message as materialized (
   select m.* from unnest($2::int2[], $3::text[], string_to_array($4::text, E'\\x1e'), $5::text[],
-      $8::text[]) with ordinality as m (partition, key, value, traceparent, session, n)
+      $8::text[], $9::int[]) with ordinality as m (partition, key, value, traceparent, session, version, n)
 ), evidence as (
   insert into holdfast.topic_batch (id) values ($1::uuid)
 ), locked as materialized (
@@ -61,8 +63,8 @@ with message as materialized (
 ), tick as (
   insert into holdfast.topic_tick (topic, snapshot) select ${log.id}, pg_current_snapshot() where $7::bool
 )
-insert into ${log.table} (segment, partition, key, value, traceparent, session)
-select topic.segment, m.partition, m.key, m.value::json, m.traceparent, m.session
+insert into ${log.table} (segment, partition, key, value, traceparent, session, version)
+select topic.segment, m.partition, m.key, m.value::json, m.traceparent, m.session, m.version
   from locked, holdfast.topic, message m
  where topic.id = ${log.id} and locked.n is not null
  order by m.n`;
@@ -164,6 +166,7 @@ export function appendStatement(log: TopicLog, { id, messages, tick }: AppendBat
       [...new Set(messages.map((message) => lockSlotOf(message.key)))],
       tick,
       messages.map((message) => message.session ?? null),
+      messages.map((message) => message.version ?? null),
     ],
   };
 }

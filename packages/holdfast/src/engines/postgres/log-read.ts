@@ -115,7 +115,7 @@ with asked as (
   select b.partition, b.max, r.*
     from bounded b
     join lateral (
-      select * from (${windowRows(log, "b", "r.id, r.published_at, r.key, r.value, r.traceparent, r.session")}) r
+      select * from (${windowRows(log, "b", "r.id, r.published_at, r.key, r.value, r.traceparent, r.session, r.version")}) r
        where r.id > b.after_id and r.id <= b.until_id
        -- One more than asked for, to know whether the window holds more.
        order by r.id limit case when b.recorded then null else b.max + 1 end
@@ -126,10 +126,10 @@ select a.partition, null::text as id, null::float8 as at, null::text as key,
        json_build_object('held', a.held, 'recorded', b.recorded, 'sequence', b.sequence::text,
          'epoch', b.epoch::text, 'from', b.from_snapshot::text, 'to', b.to_snapshot::text,
          'after', b.after_id::text, 'more', b.more) as value,
-       null::text as traceparent, null::text as session
+       null::text as traceparent, null::text as session, null::int as version
   from asked a left join bounded b on b.partition = a.partition
 union all
-select partition, id::text, date_part('epoch', published_at) * 1000, key, value, traceparent, session
+select partition, id::text, date_part('epoch', published_at) * 1000, key, value, traceparent, session, version
   from batch`;
 
 interface MessageRow {
@@ -140,6 +140,7 @@ interface MessageRow {
   readonly value: unknown;
   readonly traceparent: string | null;
   readonly session: string | null;
+  readonly version: number | null;
 }
 
 /** What is known of a partition; only `held` when it is not held. */
@@ -222,6 +223,7 @@ function storedMessage(row: MessageRow): StoredMessage {
     publishedAtMs: Math.round(row.at),
     traceparent: row.traceparent ?? undefined,
     session: row.session ?? undefined,
+    ...(row.version === null ? {} : { version: row.version }),
   };
 }
 

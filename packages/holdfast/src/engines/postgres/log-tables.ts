@@ -40,20 +40,24 @@ export function topicLock(topicId: number): number {
  */
 export async function openTopicLog(session: PgSession, name: string, partitions: number): Promise<TopicLog> {
   const known = await findLog(session, name);
-  if (known) await addSessionColumn(session, known);
+  if (known) await addNewColumns(session, known);
   return checked(known ?? (await makeLog(session, name, partitions)), partitions);
 }
 
-/** Logs that an earlier version made, or makes beside this one, have no column for the publisher's session. */
-async function addSessionColumn(session: PgSession, log: TopicLog): Promise<void> {
-  const { rows } = await session.send<{ there: boolean }>({
-    text: `select exists (select from pg_attribute
-      where attrelid = $1::regclass and attname = 'session' and not attisdropped) as there`,
+/** What logs of an earlier version lack: the publisher's session, the version of the message's schema. */
+const newColumns = { session: "text", version: "int" } as const;
+
+/** An earlier version of this library made the log, or makes one beside this one. */
+async function addNewColumns(session: PgSession, log: TopicLog): Promise<void> {
+  const { rows } = await session.send<{ name: string }>({
+    text: "select attname::text as name from pg_attribute where attrelid = $1::regclass and not attisdropped",
     values: [log.table],
   });
-  if (rows[0]?.there) return;
+  const missing = Object.entries(newColumns).filter(([column]) => !rows.some(({ name }) => name === column));
+  if (missing.length === 0) return;
   // Publishers and readers queue behind a waiting change: it gives up soon, and whoever opens next tries again.
-  const change = `alter table ${log.table} add column if not exists session text`;
+  const adds = missing.map(([column, type]) => `add column if not exists ${column} ${type}`);
+  const change = `alter table ${log.table} ${adds.join(", ")}`;
   await session
     .send({ text: `begin read write; set local lock_timeout to '2s'; ${change}; commit` })
     .catch((error: unknown) => {
@@ -118,7 +122,8 @@ function logTableSql(table: string): string {
       key text not null,
       value json not null,
       traceparent text,
-      session text
+      session text,
+      version int
     ) partition by list (segment);
     create index on ${table} (partition, xid);
     ${segments.map((n) => `create table ${table}_${n} partition of ${table} for values in (${n});`).join("\n    ")}`;

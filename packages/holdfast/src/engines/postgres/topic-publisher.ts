@@ -97,10 +97,11 @@ export class TopicPublisher {
     call?.throwIfOver();
     const traceparent = call && formatTraceparent(call.trace);
     const session = call?.session.encode() || undefined;
-    const outgoing = messages.map(({ partition, key, json }) => ({
+    const outgoing = messages.map(({ partition, key, json, version }) => ({
       partition,
       key,
       json,
+      version,
       traceparent,
       session,
     }));

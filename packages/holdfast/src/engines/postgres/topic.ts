@@ -13,6 +13,7 @@ import { readLag } from "./log-read.ts";
 import { rotateLog } from "./log-rotation.ts";
 import { boundedSessions } from "./log-session.ts";
 import { openTopicLog, type TopicLog } from "./log-tables.ts";
+import { registerVersions } from "./message-schemas.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { findConsumer, openConsumer, removeMember, renewMember } from "./topic-group.ts";
 import { TopicPublisher } from "./topic-publisher.ts";
@@ -30,11 +31,16 @@ const careMsMax = 60_000;
 /** @param home nodes of the topic's home database; connections are made when first needed */
 export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, clock: Clock): PostgresTopic {
   const { name } = declaration;
-  const { partitions, retentionMs } = declaration.options;
+  const { partitions, retentionMs, versions } = declaration.options;
   const wakeup = topicWakeup(home, clock);
   const use = boundedSessions(home.primary(home.home), clock);
 
-  const openLog = once<TopicLog>(() => use((session) => openTopicLog(session, name, partitions)));
+  const openLog = once<TopicLog>(() =>
+    use(async (session) => {
+      if (versions) await registerVersions(session, `topic/${name}`, versions.description);
+      return openTopicLog(session, name, partitions);
+    }),
+  );
   const consumers = new Map<string, () => Promise<{ log: TopicLog; consumerId: number }>>();
   const consumerOf = (consumer: string) => {
     let open = consumers.get(consumer);

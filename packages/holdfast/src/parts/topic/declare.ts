@@ -8,12 +8,16 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { currentCall, HoldfastError, refuseProblems } from "../../call/index.ts";
 import type { AnyDatabase } from "../database/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
+import { type Versions, versionsOf } from "../schema/index.ts";
 import { boundPort, currentWorld } from "../world.ts";
 import type { TopicPort } from "./port.ts";
 import { prepareMessage } from "./prepare-message.ts";
 
 export interface TopicOptions<Schema extends StandardSchemaV1> {
-  /** Any Standard Schema (Valibot, Zod, ArkType …): what does not fit is refused at `publish`. */
+  /**
+   * Any Standard Schema (Valibot, Zod, ArkType …): what does not fit is refused at `publish`. Of a schema that changes
+   * through the years: `versions("full", [OrderV1, OrderV2])`.
+   */
   readonly schema: Schema;
   /** Messages with one key keep their order. At most 255 characters. */
   readonly keyBy: (value: StandardSchemaV1.InferOutput<Schema>) => string;
@@ -36,6 +40,8 @@ export interface ResolvedTopicOptions {
   readonly home: AnyDatabase | undefined;
   readonly maxMessageBytes: number;
   readonly retentionMs: number;
+  /** Of a schema that was declared with `versions`. */
+  readonly versions: Versions | undefined;
 }
 
 export const topicDefaults = { partitions: 8, maxMessageBytes: 1 << 20, retentionMs: 86_400_000 } as const;
@@ -100,6 +106,7 @@ function resolveTopicOptions<Schema extends StandardSchemaV1>(
     home: options.home,
     maxMessageBytes: options.maxMessageBytes ?? topicDefaults.maxMessageBytes,
     retentionMs: options.retentionMs ?? topicDefaults.retentionMs,
+    versions: options.schema && versionsOf(options.schema),
   };
   const problems: string[] = [];
   const naming = namingProblem("topic", name);

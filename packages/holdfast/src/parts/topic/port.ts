@@ -7,6 +7,8 @@ export interface OutgoingMessage {
   readonly key: string;
   /** The value as `JSON.stringify` wrote it. */
   readonly json: string;
+  /** Of the schema that it was validated by, where the topic declares versions. */
+  readonly version?: number | undefined;
 }
 
 export interface StoredMessage<Value = unknown> {
@@ -21,6 +23,8 @@ export interface StoredMessage<Value = unknown> {
   readonly traceparent: string | undefined;
   /** What the session of that call knew, as `Session.encode` wrote it, if it knew anything. */
   readonly session: string | undefined;
+  /** Of the schema it was written with. `undefined`: the topic declared no versions then. */
+  readonly version?: number | undefined;
 }
 
 /** A batch as recorded at home: whoever reads it again gets the same messages under the same number. */

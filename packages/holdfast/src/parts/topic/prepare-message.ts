@@ -1,6 +1,7 @@
 /** From a value that was published to a message that every engine can store, or an error that names the fault. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { HoldfastError } from "../../call/index.ts";
+import { issueTexts, type Versions } from "../schema/index.ts";
 import { partitionOf } from "./partition-of.ts";
 import type { OutgoingMessage } from "./port.ts";
 
@@ -11,6 +12,7 @@ export interface MessageRule<Value> {
   readonly keyBy: (value: Value) => string;
   readonly partitions: number;
   readonly maxMessageBytes: number;
+  readonly versions: Versions | undefined;
 }
 
 const keyCharsMax = 255;
@@ -43,7 +45,13 @@ export async function prepareMessage<Value>(
       );
     }
   }
-  return { partition: partitionOf(key, partitions), key, json };
+  const version = rule.versions?.newest.version;
+  return {
+    partition: partitionOf(key, partitions),
+    key,
+    json,
+    ...(version === undefined ? {} : { version }),
+  };
 }
 
 function toJson(name: string, value: unknown): string {
@@ -59,10 +67,7 @@ function toJson(name: string, value: unknown): string {
 }
 
 function schemaError(name: string, issues: readonly StandardSchemaV1.Issue[]): HoldfastError {
-  const list = issues.map((issue) => {
-    const path = issue.path?.map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-    return path ? `${path}: ${issue.message}` : issue.message;
-  });
+  const list = issueTexts(issues);
   return invalid(name, `a message does not fit its schema: ${list.join("; ")}`, { issues: list });
 }
 
