@@ -373,6 +373,16 @@ export const errorCodes = {
     permanent: false,
     summary: "A fault was undone, but its probe still sees it.",
   },
+  HOLDFAST_QUEUE_FULL: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "A queue has as many jobs as it may hold, and no room came up in time.",
+  },
+  HOLDFAST_JOB_LOST: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "The worker that held a job stopped renewing its lease; the attempt counts as failed.",
+  },
 } as const satisfies Record<string, ErrorCodeFacts>;
 
 export type ErrorCode = keyof typeof errorCodes;
