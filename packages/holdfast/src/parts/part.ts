@@ -4,7 +4,15 @@
  * The handle holds only its declaration. What it runs on (its port, as bound to an engine) is looked up in
  * the current world at each use, so that one declaration can live in many worlds.
  */
-export type PartKind = "service" | "gateway" | "worker" | "database" | "cache" | "topic" | "queue" | "schedule";
+export type PartKind =
+  | "service"
+  | "gateway"
+  | "worker"
+  | "database"
+  | "cache"
+  | "topic"
+  | "queue"
+  | "schedule";
 
 export interface Part {
   readonly kind: PartKind;

@@ -15,6 +15,7 @@ import { lookupInstall } from "./lookup/lookup-tables.ts";
 import { markerInstall } from "./marker-sql.ts";
 import { messageSchemaInstall } from "./message-schemas.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import { outboxInstall } from "./outbox/outbox-sql.ts";
 import { placementInstall } from "./placement-sql.ts";
 import { rowsInstall } from "./rows-sql.ts";
 import type { PgSession } from "./session.ts";
@@ -37,6 +38,7 @@ export const installSteps: readonly InstallStep[] = [
   shardMapInstall,
   timelineInstall,
   keptFoundInstall,
+  outboxInstall,
   messageSchemaInstall,
 ];
 
