@@ -11,6 +11,14 @@ export {
 export { type Gateway, type GatewayOptions, gateway, type Route } from "./gateway/index.ts";
 export { isPart, type Part, type PartKind } from "./part.ts";
 export type { Quantity, Requirements } from "./requirements/index.ts";
+export {
+  type MissedPolicy,
+  type Schedule,
+  type ScheduleOptions,
+  type ScheduleState,
+  schedule,
+  type Tick,
+} from "./schedule/index.ts";
 export { type Compatibility, type VersionedSchema, versions } from "./schema/index.ts";
 export {
   errorResponse,

@@ -7,6 +7,7 @@ import type { AnyDatabase } from "./database/index.ts";
 import type { Gateway } from "./gateway/index.ts";
 import { isPart, namingProblem, type Part } from "./part.ts";
 import type { Requirements } from "./requirements/index.ts";
+import type { Schedule } from "./schedule/index.ts";
 import { versionProblems } from "./schema/index.ts";
 import type { Service } from "./service/index.ts";
 import { systemAccessProblems } from "./system-access.ts";
@@ -31,6 +32,7 @@ export interface System {
   readonly databases: readonly AnyDatabase[];
   readonly caches: readonly Cache[];
   readonly topics: readonly Topic<never>[];
+  readonly schedules: readonly Schedule[];
   readonly requirements: Requirements | undefined;
 }
 
@@ -49,6 +51,7 @@ export function system(name: string, options: SystemOptions): System {
     databases: of<AnyDatabase>("database"),
     caches: of<Cache>("cache"),
     topics: of<Topic<never>>("topic"),
+    schedules: of<Schedule>("schedule"),
     requirements: options.requirements,
   };
   refuseProblems("HOLDFAST_SYSTEM_INVALID", `system "${name}"`, systemProblems(declared, parts));
@@ -97,6 +100,14 @@ function systemProblems(declared: System, parts: readonly Part[]): string[] {
       problems.push(`topic "${topic.name}": ${problem}`);
     if (!home && declared.databases.length === 0) {
       problems.push(`topic "${topic.name}" has no home: declare a database, its log lives there`);
+    }
+  }
+  for (const { name, options } of declared.schedules) {
+    const { to } = options;
+    if (!parts.includes(to)) {
+      problems.push(
+        `schedule "${name}" sends to ${to.kind} "${to.name}", which parts does not export: export it`,
+      );
     }
   }
   const { services, workers, databases, topics, caches } = declared;

@@ -58,6 +58,14 @@ export interface SystemDescription {
     readonly partitions: number;
     readonly versions: DescribedVersions | undefined;
   }[];
+  readonly schedules: readonly {
+    readonly name: string;
+    /** Name of the database whose first node remembers it. */
+    readonly home: string | undefined;
+    readonly to: { readonly kind: string; readonly name: string };
+    readonly rule: string;
+    readonly missed: string;
+  }[];
 }
 
 export function describeSystem(system: System): SystemDescription {
@@ -101,6 +109,13 @@ export function describeSystem(system: System): SystemDescription {
       home: options.home?.name,
       partitions: options.partitions,
       versions: options.versions?.description,
+    })),
+    schedules: system.schedules.map(({ name, options: { to, rule, missed } }) => ({
+      name,
+      home: to.options.home?.name,
+      to: { kind: to.kind, name: to.name },
+      rule,
+      missed,
     })),
   };
 }

@@ -18,6 +18,7 @@ import type { DatabaseNodes } from "./nodes.ts";
 import { outboxInstall } from "./outbox/outbox-sql.ts";
 import { placementInstall } from "./placement-sql.ts";
 import { rowsInstall } from "./rows-sql.ts";
+import { scheduleInstall } from "./schedule/index.ts";
 import type { PgSession } from "./session.ts";
 import { sqlStateOf } from "./session-error.ts";
 import { shardMapInstall } from "./shard-map-sql.ts";
@@ -40,6 +41,7 @@ export const installSteps: readonly InstallStep[] = [
   keptFoundInstall,
   outboxInstall,
   messageSchemaInstall,
+  scheduleInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */

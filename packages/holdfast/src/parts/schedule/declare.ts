@@ -6,6 +6,8 @@
  */
 import { currentCall, refuseProblems } from "../../call/index.ts";
 import { isoTime } from "../../clock/index.ts";
+import type { AnyDatabase } from "../database/index.ts";
+import type { OutboxEntry } from "../outbox/index.ts";
 import { type Bindable, namingProblem, type Part } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
 import { type DueRule, jitterOf, type MissedPolicy } from "./due-step.ts";
@@ -15,8 +17,9 @@ import { cronProblem, cronTicks, everyTicks, type Ticks } from "./ticks.ts";
 /** What a schedule can send to: a topic, or a queue. */
 export interface Destination<Value> extends Part {
   readonly kind: "topic" | "queue";
-  publish?(value: Value): Promise<unknown>;
-  enqueue?(value: Value): Promise<unknown>;
+  readonly options: { readonly home: AnyDatabase | undefined };
+  /** From a value to what its engine appends. */
+  prepare(value: Value): Promise<OutboxEntry>;
 }
 
 export interface Tick {
@@ -36,7 +39,7 @@ interface CommonOptions<Value> {
    * The message of a tick. Answers at once and does nothing else: it may be called for a tick that another process
    * then sends. While it throws, or answers what does not fit the destination's schema, the tick is tried again.
    */
-  readonly message: (tick: Tick) => Value;
+  readonly message: (tick: Tick) => NoInfer<Value>;
   /**
    * What becomes of ticks that nobody sent in time, because nothing ran or the store was away: `skip` them, send the
    * `last`, or `all`. Default `last`. Of a schedule that was paused they are always left out.
