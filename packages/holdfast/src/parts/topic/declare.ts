@@ -6,8 +6,7 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { currentCall, HoldfastError, refuseProblems } from "../../call/index.ts";
-import type { AnyDatabase } from "../database/index.ts";
-import { type Bindable, namingProblem } from "../part.ts";
+import { type Bindable, type DatabasePart, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
 import type { TopicPort } from "./port.ts";
 import { prepareMessage } from "./prepare-message.ts";
@@ -20,7 +19,7 @@ export interface TopicOptions<Schema extends StandardSchemaV1> {
   /** Number of partitions, 1 to 256: the most members of a group that can work at once. Default 8. */
   readonly partitions?: number;
   /** The database whose first node keeps the log. Default: the system's first database. */
-  readonly home?: AnyDatabase;
+  readonly home?: DatabasePart;
   /** Largest message, as JSON, in bytes. Default 1 MiB. */
   readonly maxMessageBytes?: number;
   /**
@@ -33,7 +32,7 @@ export interface TopicOptions<Schema extends StandardSchemaV1> {
 
 export interface ResolvedTopicOptions {
   readonly partitions: number;
-  readonly home: AnyDatabase | undefined;
+  readonly home: DatabasePart | undefined;
   readonly maxMessageBytes: number;
   readonly retentionMs: number;
 }
