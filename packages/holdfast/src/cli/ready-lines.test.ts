@@ -45,6 +45,7 @@ const status: SystemStatus = {
   replication: [],
   archives: [],
   inDoubt: [],
+  changes: [],
   shards: [],
   warnings: [],
 };

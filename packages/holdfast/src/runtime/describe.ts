@@ -4,7 +4,12 @@
  * therefore not take the supervisor with it.
  */
 import type { AccessOptions } from "../parts/access.ts";
-import { type ResolvedReplication, shardOptionsOf } from "../parts/database/index.ts";
+import {
+  feedOf,
+  type ResolvedFeed,
+  type ResolvedReplication,
+  shardOptionsOf,
+} from "../parts/database/index.ts";
 import { database as declareDatabase, type System } from "../parts/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
 
@@ -55,6 +60,9 @@ export interface SystemDescription {
     readonly name: string;
     readonly home: string | undefined;
     readonly partitions: number;
+    readonly retentionMs: number;
+    /** Of one that tells what is committed to a table. */
+    readonly feed: ResolvedFeed | undefined;
   }[];
 }
 
@@ -98,6 +106,8 @@ export function describeSystem(system: System): SystemDescription {
       name,
       home: options.home?.name,
       partitions: options.partitions,
+      retentionMs: options.retentionMs,
+      feed: feedOf({ options }),
     })),
   };
 }

@@ -443,8 +443,26 @@ class Round {
     if (nowMs - this.#caredAtMs >= careMs) {
       this.#caredAtMs = nowMs;
       await this.#room();
+      await this.#letFollow();
     }
     if (!this.#snapshot) await this.#wantRows();
+  }
+
+  /**
+   * A standby keeps a slot once its own log has all that the slot could ask for: the slot's horizon has to pass the
+   * standby's, and on a quiet server it moves only when somebody has it written down.
+   */
+  async #letFollow(): Promise<void> {
+    if (this.#major < 17) return;
+    const { nodes, node } = this.#options;
+    const written = nodes.primary(node).use((session) => {
+      return session.send({ text: "select pg_log_standby_snapshot()" });
+    });
+    // Not everybody may; the server does it by itself while it is busy.
+    await written.then(
+      () => this.#relay.poke(),
+      () => {},
+    );
   }
 
   /** A log that nobody reads is not filled for ever. */
