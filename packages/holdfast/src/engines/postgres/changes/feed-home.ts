@@ -7,6 +7,7 @@
  */
 import { HoldfastError } from "../../../call/index.ts";
 import { type AppendMessage, appendStatement } from "../log-append.ts";
+import { readLag } from "../log-read.ts";
 import { rotateLog } from "../log-rotation.ts";
 import { boundedSessions, type UseSession } from "../log-session.ts";
 import { openTopicLog, type TopicLog } from "../log-tables.ts";
@@ -27,6 +28,21 @@ export interface FeedClaim {
   readonly node: string;
   readonly epoch: string;
   readonly cursor: FeedCursor | undefined;
+}
+
+/** Shards whose rows are to be told. */
+export interface Wants {
+  readonly shards: readonly number[];
+  /** Why again; `null` for the first time. */
+  readonly reason: string | null;
+  /** Nothing of them has been told yet. Default false. */
+  readonly initial?: boolean;
+}
+
+export interface WantedShard {
+  readonly shard: number;
+  readonly reason: string | null;
+  readonly initial: boolean;
 }
 
 export interface FeedHomeOptions {
@@ -111,35 +127,36 @@ export class FeedHome {
     claim: FeedClaim,
     cursor: FeedCursor,
     messages: readonly AppendMessage[],
-    wants?: { readonly shards: readonly number[]; readonly reason: string | null },
+    wants?: Wants,
   ): Promise<void> {
     return this.transaction(claim, cursor, async (write) => {
-      await Promise.all([write(messages), wants && this.#want(write.session, wants.shards, wants.reason)]);
+      await Promise.all([write(messages), wants && this.#want(write.session, wants)]);
     });
   }
 
   /** Has the rows of shards told by whichever relay reads the node that they are on. */
-  want(shards: readonly number[], reason: string | null): Promise<void> {
+  want(wants: Wants): Promise<void> {
     return this.#use(async (session) => {
       await session.send({ text: `begin read write; ${flushed}` });
-      await this.#want(session, shards, reason);
+      await this.#want(session, wants);
       await session.send({ text: "commit" });
     });
   }
 
-  async #want(session: PgSession, shards: readonly number[], reason: string | null): Promise<void> {
+  async #want(session: PgSession, { shards, reason, initial = false }: Wants): Promise<void> {
     await session.send({
-      text: `insert into holdfast.change_want as w (feed, shard, reason) select $1, shard, $3 from unnest($2::int[]) shard
+      text: `insert into holdfast.change_want as w (feed, shard, reason, initial)
+          select $1, shard, $3, $4::bool from unnest($2::int[]) shard
         on conflict (feed, shard) do update set reason = coalesce(w.reason, excluded.reason)`,
-      values: [this.feed, shards, reason],
+      values: [this.feed, shards, reason, initial],
     });
   }
 
   /** Shards whose rows are to be told. */
-  async wanted(): Promise<readonly { readonly shard: number; readonly reason: string | null }[]> {
+  async wanted(): Promise<readonly WantedShard[]> {
     const { rows } = await this.#use((session) =>
-      session.send<{ shard: number; reason: string | null }>({
-        text: "select shard, reason from holdfast.change_want where feed = $1 order by shard",
+      session.send<WantedShard>({
+        text: "select shard, reason, initial from holdfast.change_want where feed = $1 order by shard",
         values: [this.feed],
       }),
     );
@@ -211,11 +228,43 @@ export class FeedHome {
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
   }
 
-  /** Empties what nobody needs any more. @returns bytes that the log takes */
-  async care(): Promise<number> {
+  /** Empties what nobody needs any more. */
+  async care(): Promise<void> {
     const log = await this.open();
+    await this.#use((session) => rotateLog(session, log, this.#options.retentionMs));
+  }
+
+  /**
+   * The consumer for whom most of the log is kept, with about how many bytes of it.
+   *
+   * @param bytesMin a log that is smaller is not looked into
+   */
+  async backlog(
+    bytesMin: number,
+  ): Promise<{ readonly consumer: string; readonly bytes: number } | undefined> {
+    const log = await this.open();
+    const bytes = await this.#bytes(log);
+    if (bytes < bytesMin) return undefined;
     return this.#use(async (session) => {
-      await rotateLog(session, log, this.#options.retentionMs);
+      const { rows: total } = await session.send<{ count: string }>({
+        text: `select count(*)::text as count from ${log.table}`,
+      });
+      const { rows: consumers } = await session.send<{ id: number; name: string }>({
+        text: "select id, name from holdfast.topic_consumer where topic = $1",
+        values: [log.id],
+      });
+      let most: { readonly consumer: string; readonly bytes: number } | undefined;
+      for (const { id, name } of consumers) {
+        const waiting = Number(await readLag(session, log, id)) / Math.max(1, Number(total[0]?.count ?? 0));
+        if (waiting * bytes > (most?.bytes ?? 0))
+          most = { consumer: name, bytes: Math.round(waiting * bytes) };
+      }
+      return most;
+    });
+  }
+
+  #bytes(log: TopicLog): Promise<number> {
+    return this.#use(async (session) => {
       const { rows } = await session.send<{ bytes: string }>({
         text: `select coalesce(sum(pg_total_relation_size(inhrelid)), 0)::text as bytes from pg_inherits
           where inhparent = $1::regclass`,

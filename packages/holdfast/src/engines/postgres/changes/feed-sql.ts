@@ -43,6 +43,8 @@ create table holdfast.change_want (
   feed text not null,
   shard int not null,
   reason text,
+  -- Nothing of the shard has been told yet: what is committed before its rows are told is in them.
+  initial boolean not null default false,
   at timestamptz not null default clock_timestamp(),
   primary key (feed, shard)
 );

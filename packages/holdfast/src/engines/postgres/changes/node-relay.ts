@@ -8,6 +8,7 @@
 import { fullJitterMs } from "../../../resilience/index.ts";
 import type { DatabaseNodes } from "../nodes.ts";
 import type { PgSession } from "../session.ts";
+import { shardsOfNode } from "../shard-place.ts";
 import { formatLsn, type Line, parseLsn, standingOf } from "../timeline.ts";
 import { type FeedEvent, type FeedState, type FeedStatus, gapError } from "./feed-event.ts";
 import type { FeedClaim, FeedCursor, FeedHome } from "./feed-home.ts";
@@ -37,16 +38,29 @@ import type { PgoutputMessage, StreamMessage } from "./pgoutput.ts";
 import { openReplicationStream, type ReplicationStream } from "./replication-stream.ts";
 import { TransactionReader } from "./transaction-reader.ts";
 
+/** What a relay is about to do, or has done: for tests that kill it right there. */
+export type RelayStep =
+  | "claimed"
+  | "published"
+  | "slot-made"
+  | "begun"
+  | "streaming"
+  | "appending"
+  | "appended"
+  | "exported"
+  | "rows-told";
+
 export interface NodeRelayOptions {
   readonly node: string;
   /** Of the database whose changes are told. */
   readonly nodes: DatabaseNodes;
   readonly published: PublishedFeed;
   readonly from: "now" | "snapshot";
-  readonly logBytesMax: number;
+  readonly backlogBytesMax: number;
   readonly home: FeedHome;
   readonly moves: FeedMoves;
   readonly tell: (event: FeedEvent) => void;
+  readonly onStep: (step: RelayStep) => void;
   /** Relays of the same feed in this process, by node: one may wait for another. */
   readonly peers: ReadonlyMap<string, NodeRelay>;
 }
@@ -179,6 +193,7 @@ export class NodeRelay {
     const { home, published } = this.#options;
     await this.#untilFree();
     const claim = await home.claim(this.node);
+    this.#options.onStep("claimed");
     const { major, cursor } = await this.#begin(claim);
     this.#stored = cursor.lsn;
     this.#established.resolve();
@@ -195,6 +210,7 @@ export class NodeRelay {
     this.#stream = stream;
     this.#stopping.signal.throwIfAborted();
     this.#enter("streaming");
+    this.#options.onStep("streaming");
     await new Round(this, this.#options, claim, cursor, stream, major).run();
   }
 
@@ -238,17 +254,24 @@ export class NodeRelay {
       await this.#onNode((session) => publishFeed(session, published, false));
       return { major, cursor: { ...claim.cursor, ...here } };
     }
-    const again = step.kind === "gap" || from === "snapshot";
     await this.#onNode(async (session) => {
       if (slot.state !== "none") await dropFeedSlot(session, object);
       // Tables first: what the slot tells is decided by the publication as it was at each change.
       await publishFeed(session, published, true);
     });
+    this.#options.onStep("published");
     const lsn = await this.patiently((on) => makeFeedSlot(on, object), major);
+    this.#options.onStep("slot-made");
     const cursor: FeedCursor = { ...here, lsn, part: undefined };
-    const shards = again ? await moves.shardsEverOn(this.node) : [];
     const reason = step.kind === "gap" ? step.reason : null;
-    await home.append(claim, cursor, [], { shards, reason });
+    const shards =
+      reason !== null
+        ? await moves.shardsEverOn(this.node)
+        : from === "snapshot"
+          ? shardsOfNode(await moves.map(), this.node)
+          : [];
+    await home.append(claim, cursor, [], { shards, reason, initial: reason === null });
+    this.#options.onStep("begun");
     if (reason === null) tell({ kind: "began", feed, node: this.node, lsn: formatLsn(lsn) });
     else {
       this.#gaps++;
@@ -315,6 +338,8 @@ class Round {
   readonly #relations = new Map<number, FeedRelation | undefined>();
   /** Moves whose source has been told up to the handover. */
   readonly #passed = new Set<number>();
+  /** Shards of which nothing has been told, because their rows come first. */
+  #untold = new Set<number>();
   #snapshot: { readonly exported: ExportedSnapshot; readonly shards: readonly SnapshotShard[] } | undefined;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #caredAtMs: number;
@@ -345,6 +370,7 @@ class Round {
   async run(): Promise<never> {
     // A quiet server says nothing by itself: asked now and then, it says how far it is.
     const asking = this.#asking();
+    await this.#readUntold();
     try {
       for (;;) {
         const message = await this.#stream.next();
@@ -359,6 +385,11 @@ class Round {
       asking.cancel();
       this.#snapshot?.exported.release();
     }
+  }
+
+  async #readUntold(): Promise<void> {
+    const wanted = await this.#options.home.wanted();
+    this.#untold = new Set(wanted.flatMap(({ shard, initial }) => (initial ? [shard] : [])));
   }
 
   #asking() {
@@ -421,7 +452,7 @@ class Round {
     if (!relation || !this.#reader.counts) return;
     const { move } = relation.schema;
     if (move !== undefined && !this.#passed.has(move)) await this.#passMove(move, relation.shard);
-    this.#reader.change(relation, message);
+    this.#reader.change(relation, message, this.#untold.has(relation.shard));
   }
 
   /** Appends what was gathered, and has the server forget it. */
@@ -429,7 +460,9 @@ class Round {
     if (!this.#reader.news) return;
     const { home } = this.#options;
     const { cursor, messages } = this.#reader.take();
+    if (messages.length > 0) this.#options.onStep("appending");
     await home.append(this.#claim, cursor, messages);
+    if (messages.length > 0) this.#options.onStep("appended");
     this.#storedAtMs = this.#nowMs();
     this.#stream.confirm(cursor.lsn);
     this.#relay.noted.stored(cursor.lsn, messages.length, !this.#stream.ready);
@@ -465,19 +498,20 @@ class Round {
     );
   }
 
-  /** A log that nobody reads is not filled for ever. */
+  /** A log that a consumer does not read is not filled for ever. */
   async #room(): Promise<void> {
-    const { home, logBytesMax, nodes } = this.#options;
+    const { home, backlogBytesMax, nodes } = this.#options;
     for (let full = false; ; full = true) {
-      const bytes = await home.care();
-      if (bytes < logBytesMax) {
+      await home.care();
+      const backlog = await home.backlog(backlogBytesMax);
+      if (!backlog || backlog.bytes < backlogBytesMax) {
         if (full) this.#relay.noted.state("streaming");
         return;
       }
       await this.#store();
       this.#relay.noted.state(
         "waiting",
-        `the topic's log has ${bytes} bytes, and logBytesMax is ${logBytesMax}: a consumer does not consume. Start it, or remove it`,
+        `about ${backlog.bytes} bytes wait for consumer "${backlog.consumer}", and backlogBytesMax is ${backlogBytesMax}: start it, or remove it`,
       );
       await nodes.clock.sleep(lookMs, this.#relay.noted.signal());
     }
@@ -510,6 +544,7 @@ class Round {
     const name = `holdfast_rows_${Buffer.from(nodes.clock.random.bytes(8)).toString("hex")}`;
     const exported = await this.#relay.patiently((on) => exportSnapshot(on, name), this.#major);
     this.#snapshot = { exported, shards };
+    this.#options.onStep("exported");
     this.#stream.ask();
   }
 
@@ -520,7 +555,7 @@ class Round {
     if (schemas.length === 0) return;
     const owners = await Promise.all(schemas.map((schema) => moves.ownerOf(schema, node)));
     const shards = owners.flatMap((owner) => (owner ? [owner.shard] : []));
-    if (shards.length > 0) await home.want(shards, null);
+    if (shards.length > 0) await home.want({ shards, reason: null });
     await pool.use((session) => forgetJoined(session, published.feed, schemas));
   }
 
@@ -549,7 +584,9 @@ class Round {
         exported,
         one,
       );
+      this.#untold.delete(one.shard);
       if (rows === undefined) continue;
+      this.#options.onStep("rows-told");
       this.#relay.noted.stored(this.#reader.lsn, rows, false);
       tell({ kind: "rows", feed: published.feed, node, shard: one.shard, rows });
     }
@@ -580,7 +617,7 @@ class Round {
             if (standing !== "on") {
               // The copy here has what the source lost, and the copy's rows are never told as changes.
               const reason = `a failover of ${move.source} lost what shard ${shard} had there before it moved to ${node}`;
-              await home.want([shard], reason);
+              await home.want({ shards: [shard], reason });
               tell({
                 kind: "gap",
                 feed: published.feed,
@@ -606,6 +643,8 @@ class Round {
       this.#relay.noted.state("streaming");
     }
     this.#passed.add(id);
+    // It may have been told where it was meanwhile.
+    await this.#readUntold();
   }
 }
 

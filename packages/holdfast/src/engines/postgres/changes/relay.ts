@@ -11,7 +11,7 @@ import type { FeedEvent, FeedStatus } from "./feed-event.ts";
 import { FeedHome } from "./feed-home.ts";
 import { FeedMoves } from "./feed-moves.ts";
 import { feedObjectName } from "./feed-names.ts";
-import { NodeRelay } from "./node-relay.ts";
+import { NodeRelay, type RelayStep } from "./node-relay.ts";
 
 export interface RelayedFeed {
   readonly feed: Pick<ChangeFeed<never>, "name" | "options">;
@@ -24,6 +24,8 @@ export interface RelayedFeed {
 export interface ChangeRelayOptions {
   /** Told what people should hear of. Default: nobody. @see feedNotice */
   readonly tell?: (event: FeedEvent) => void;
+  /** Told what each relay does, as it does it. Default: nobody. */
+  readonly onStep?: (step: RelayStep) => void;
 }
 
 export interface ChangeRelay extends AsyncDisposable {
@@ -37,13 +39,13 @@ export interface ChangeRelay extends AsyncDisposable {
 /** Begins at once, and tries again for ever what fails. */
 export function openChangeRelay(
   feeds: readonly RelayedFeed[],
-  { tell = () => {} }: ChangeRelayOptions = {},
+  { tell = () => {}, onStep = () => {} }: ChangeRelayOptions = {},
 ): ChangeRelay {
   const homes: FeedHome[] = [];
   const relays: NodeRelay[] = [];
   for (const { feed, nodes, home: homeNodes = nodes } of feeds) {
     const { partitions, retentionMs } = feed.options;
-    const { table, from, logBytesMax } = feed.options.feed;
+    const { table, from, backlogBytesMax } = feed.options.feed;
     const home = new FeedHome({ feed: feed.name, partitions, retentionMs, home: homeNodes });
     homes.push(home);
     const moves = new FeedMoves(nodes);
@@ -56,10 +58,11 @@ export function openChangeRelay(
         nodes,
         published,
         from,
-        logBytesMax,
+        backlogBytesMax,
         home,
         moves,
         tell,
+        onStep,
         peers,
       });
       peers.set(node, relay);

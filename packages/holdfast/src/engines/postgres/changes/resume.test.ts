@@ -45,9 +45,9 @@ test("the server may crash under it", async () => {
   await using open = await openFeed(await postgres.freshDatabase({ shards: 1 }), { partitions: 1 });
   await open.relay();
   await add(open, 1, 3000);
-  const [server] = postgres.members;
-  server?.kill();
-  await server?.restart();
+  const [node] = postgres.nodes;
+  await node?.killPrimary();
+  await node?.restartServer("primary");
   await until(() => add(open, 3001, 3010).then(() => true));
   const all = await open.told((told) => told.length >= 3010);
   expect(idsOf(all, "insert")).toEqual(numbers(1, 3010));
@@ -135,13 +135,19 @@ test("an idle feed does not hold the server's log: what concerns others is confi
 test("a log that nobody consumes is filled up to its bound; with a consumer the feed goes on", async () => {
   await using open = await openFeed(await postgres.freshDatabase({ shards: 1 }), {
     partitions: 1,
-    logBytesMax: 1 << 20,
+    backlogBytesMax: 1 << 20,
   });
   const relay = await open.relay();
+  await open.told(() => true); // the consumer is known from now on
   await open.on(0, "insert into item select 'b' || n, n, repeat('x', 1000) from generate_series(1, 2000) n");
   await until(async () => (await relay.status())[0]?.told === 2000);
   await relay.close();
-  await open.relay();
-  const full = await open.event((event) => event.kind === "trouble" && event.problem.includes("logBytesMax"));
-  expect(full).toMatchObject({ problem: expect.stringMatching(/a consumer does not consume/) });
+  const next = await open.relay();
+  await open.event(
+    (event) => event.kind === "trouble" && event.problem.includes('wait for consumer "reader"'),
+  );
+  await open.on(0, "insert into item values ('behind')");
+  expect(await next.status()).toMatchObject([{ state: "waiting", told: 0 }]);
+  const all = await open.told((told) => idsOf(told, "insert").includes("behind"));
+  expect(idsOf(all, "insert")).toHaveLength(2001);
 });

@@ -84,12 +84,12 @@ export class TransactionReader {
     if (this.#transaction) this.#transaction.foreign = true;
   }
 
-  /** One change of the feed's table, in `relation`. */
-  change(relation: FeedRelation, change: ChangeMessage): void {
+  /** One change of the feed's table, in `relation`; `covered` when rows that are told later have it in them. */
+  change(relation: FeedRelation, change: ChangeMessage, covered = false): void {
     const transaction = this.#transaction;
     if (!transaction) throw new RangeError("a change was told outside of a transaction");
     transaction.seen++;
-    if (transaction.seen <= transaction.stored) return;
+    if (transaction.seen <= transaction.stored || covered) return;
     const { context } = transaction;
     const messages =
       change.kind === "truncate"

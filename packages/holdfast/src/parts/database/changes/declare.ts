@@ -25,11 +25,11 @@ export interface ChangeFeedOptions {
   /** As a topic's, in milliseconds. Default 86_400_000 (a day). */
   readonly retentionMs?: number;
   /**
-   * Bytes that the topic's log may take, 1 MiB or more. Default 4 GiB. A consumer that does not consume fills it up to
-   * here, and no further: then the feed stands still, and the servers keep their log for it within
+   * Bytes of the topic's log that may wait for a consumer, 1 MiB or more. Default 4 GiB. One that does not consume
+   * has so much kept for it, and no more: then the feed stands still, and the servers keep their log for it within
    * `max_slot_wal_keep_size`. What is beyond that is told anew, as rows, once there is room.
    */
-  readonly logBytesMax?: number;
+  readonly backlogBytesMax?: number;
 }
 
 /** What the engine that feeds the topic has to know. */
@@ -37,10 +37,10 @@ export interface ResolvedFeed {
   readonly database: string;
   readonly table: string;
   readonly from: "now" | "snapshot";
-  readonly logBytesMax: number;
+  readonly backlogBytesMax: number;
 }
 
-export const changeFeedDefaults = { from: "now", logBytesMax: 4 * 2 ** 30 } as const;
+export const changeFeedDefaults = { from: "now", backlogBytesMax: 4 * 2 ** 30 } as const;
 
 export interface ChangeFeed<Row> extends Topic<Change<Row>> {
   readonly options: ResolvedTopicOptions & { readonly feed: ResolvedFeed };
@@ -62,7 +62,7 @@ export function changeFeed<Row>(
   table: string,
   options: ChangeFeedOptions = {},
 ): ChangeFeed<Row> {
-  const { from = changeFeedDefaults.from, logBytesMax = changeFeedDefaults.logBytesMax } = options;
+  const { from = changeFeedDefaults.from, backlogBytesMax = changeFeedDefaults.backlogBytesMax } = options;
   const name = options.name ?? `${database.name}-${table.replaceAll("_", "-").toLowerCase()}-changes`;
   const problems: string[] = [];
   if (!(typeof table === "string" && /^[^\0]{1,63}$/.test(table)))
@@ -74,8 +74,10 @@ export function changeFeed<Row>(
   }
   if (from !== "now" && from !== "snapshot")
     problems.push(`from should be "now" or "snapshot", got ${JSON.stringify(from)}`);
-  if (!(Number.isSafeInteger(logBytesMax) && logBytesMax >= 2 ** 20))
-    problems.push(`logBytesMax should be a whole number of bytes, at least 1048576, got ${logBytesMax}`);
+  if (!(Number.isSafeInteger(backlogBytesMax) && backlogBytesMax >= 2 ** 20))
+    problems.push(
+      `backlogBytesMax should be a whole number of bytes, at least 1048576, got ${backlogBytesMax}`,
+    );
   const { partitions, retentionMs } = options;
   if (partitions !== undefined && !(Number.isInteger(partitions) && partitions >= 1 && partitions <= 256))
     problems.push(`partitions should be a whole number from 1 to 256, got ${partitions}`);
@@ -90,7 +92,7 @@ export function changeFeed<Row>(
     ...(partitions === undefined ? {} : { partitions }),
     ...(retentionMs === undefined ? {} : { retentionMs }),
   });
-  const feed: ResolvedFeed = Object.freeze({ database: database.name, table, from, logBytesMax });
+  const feed: ResolvedFeed = Object.freeze({ database: database.name, table, from, backlogBytesMax });
   return Object.assign(declared as unknown as Topic<Change<Row>>, {
     options: Object.freeze({ ...declared.options, feed }),
     publish: () => Promise.reject(publishError(name, database.name, table)),
