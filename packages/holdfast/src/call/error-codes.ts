@@ -313,6 +313,16 @@ export const errorCodes = {
     permanent: false,
     summary: "A move of a shard stopped; it can be gone on with or given up, and data.step says where it is.",
   },
+  HOLDFAST_CHANGES_REFUSED: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "A change feed cannot be read from a server; every reason is listed, and it is looked at again.",
+  },
+  HOLDFAST_CHANGES_GAP: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "Changes of a table cannot be had any more; every row that is there is told anew.",
+  },
   HOLDFAST_IDEMPOTENCY_MISMATCH: {
     outcome: "not-applied",
     permanent: true,

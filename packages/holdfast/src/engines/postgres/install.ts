@@ -8,6 +8,7 @@
 import { HoldfastError } from "../../call/index.ts";
 import { fullJitterMs } from "../../resilience/index.ts";
 import { busInstall } from "./bus-sql.ts";
+import { changesInstall } from "./changes/feed-sql.ts";
 import { decisionInstall } from "./cross-shard-sql.ts";
 import { type InstallStep, isOlder, libraryVersion } from "./install-step.ts";
 import { keptFoundInstall, keptInstall } from "./kept-sql.ts";
@@ -43,6 +44,7 @@ export const installSteps: readonly InstallStep[] = [
   consumerInstall,
   messageSchemaInstall,
   scheduleInstall,
+  changesInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */

@@ -21,7 +21,8 @@ export function declaredParts(system: System): DeclaredParts {
   }
   for (const { name, options } of system.topics) {
     // A topic's log lives on the first node of its home, and has that node's replicas.
-    const home = options.home ?? system.databases[0];
+    const named = options.home?.name ?? system.databases[0]?.name;
+    const home = system.databases.find(({ name }) => name === named);
     const replicas = home?.options.replicas ?? 0;
     parts.set(name, { kind: "topic", partitions: options.partitions, nodes: 1, replicas });
   }
