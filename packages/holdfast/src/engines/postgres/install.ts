@@ -15,6 +15,7 @@ import { lookupInstall } from "./lookup/lookup-tables.ts";
 import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { placementInstall } from "./placement-sql.ts";
+import { queueInstall } from "./queue/queue-install.ts";
 import { rowsInstall } from "./rows-sql.ts";
 import type { PgSession } from "./session.ts";
 import { sqlStateOf } from "./session-error.ts";
@@ -36,6 +37,7 @@ export const installSteps: readonly InstallStep[] = [
   shardMapInstall,
   timelineInstall,
   keptFoundInstall,
+  queueInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */

@@ -1,9 +1,10 @@
 /**
- * Waking readers when something was published: a NOTIFY a moment after the commit, never inside it, because
- * transactions that notify commit one by one. At most one every 10 ms per process. A wake-up may be lost or be
- * too many; readers poll as well.
+ * Waking readers of topics and queues when something was stored for them: a NOTIFY a moment after the commit, never
+ * inside it, because transactions that notify commit one by one. At most one every 10 ms per process. A wake-up may
+ * be lost or be too many; readers poll as well.
  *
- * One connection per process and home listens for all topics there.
+ * One connection per process and home listens for all of them. A topic is named by its number, a queue by `q` and
+ * its number, which a process with an older library takes for no topic of its own.
  */
 import type net from "node:net";
 import pg from "pg";
@@ -19,10 +20,10 @@ const reconnectMsMin = 50;
 const reconnectMsMax = 2_000;
 
 export interface TopicWakeup {
-  /** Something was committed to this topic: tells this process at once and the others soon. */
-  published(topicId: number): void;
-  /** Calls `wake` whenever something may have been published to the topic. @returns how to stop */
-  listen(topicId: number, wake: () => void): () => void;
+  /** Something was committed to it: tells this process at once and the others soon. */
+  published(key: string): void;
+  /** Calls `wake` whenever something may have been stored there. @returns how to stop */
+  listen(key: string, wake: () => void): () => void;
   /** Undoes one `topicWakeup`; the last one closes. */
   release(): Promise<void>;
 }
@@ -34,7 +35,7 @@ interface Shared {
 
 const shared = new WeakMap<DatabaseNodes, Shared>();
 
-/** The wake-up of a home: one for all topics of the process that have this home. */
+/** The wake-up of a home: one for all topics and queues of the process that have this home. */
 export function topicWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
   let entry = shared.get(home);
   if (!entry) {
@@ -61,8 +62,8 @@ export function topicWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
 function openWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
   const node = home.config.nodes.find((one) => one.name === home.home);
   if (!node) throw new RangeError(`there is no node "${home.home}"`);
-  const listeners = new Map<number, Set<() => void>>();
-  const unsaid = new Set<number>();
+  const listeners = new Map<string, Set<() => void>>();
+  const unsaid = new Set<string>();
   let timer: Timer | undefined;
   let saying: Promise<void> | undefined;
   let closed = false;
@@ -71,8 +72,8 @@ function openWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
   const stop = new AbortController();
   const use = boundedSessions(home.primary(home.home), clock, notifyMsMax);
 
-  const wake = (topicId: number): void => {
-    for (const listener of listeners.get(topicId) ?? []) listener();
+  const wake = (key: string): void => {
+    for (const listener of listeners.get(key) ?? []) listener();
   };
 
   let saidAtMs = Number.NEGATIVE_INFINITY;
@@ -118,13 +119,13 @@ function openWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
         connection.on("error", () => resolve());
       });
       connection.on("notification", ({ payload }) => {
-        for (const id of (payload ?? "").split(",")) wake(Number(id));
+        for (const id of (payload ?? "").split(",")) wake(id);
       });
       try {
         await connection.connect();
         await connection.query(`listen ${channel}`);
         // Whatever was said while nobody listened.
-        for (const topicId of listeners.keys()) wake(topicId);
+        for (const key of listeners.keys()) wake(key);
         waitMs = reconnectMsMin;
         await ended;
       } catch {
@@ -138,15 +139,15 @@ function openWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
   };
 
   return {
-    published(topicId) {
-      wake(topicId);
+    published(key) {
+      wake(key);
       if (closed) return;
-      unsaid.add(topicId);
+      unsaid.add(key);
       sayLater();
     },
-    listen(topicId, listener) {
-      const some = listeners.get(topicId) ?? new Set();
-      listeners.set(topicId, some.add(listener));
+    listen(key, listener) {
+      const some = listeners.get(key) ?? new Set();
+      listeners.set(key, some.add(listener));
       if (!closed) listening ??= follow();
       return () => {
         some.delete(listener);

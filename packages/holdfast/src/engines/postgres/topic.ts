@@ -71,12 +71,13 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
   };
 
   const publisher = new TopicPublisher({
-    name,
+    what: `topic "${name}"`,
+    items: "messages",
     use,
     clock,
-    log: openLog,
-    published: (log) => {
-      wakeup.published(log.id);
+    store: openLog,
+    committed: (log) => {
+      wakeup.published(String(log.id));
       care(log);
     },
   });
@@ -126,7 +127,7 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
       if (closing) return;
       if (!stopListening) {
         const log = await openLog().catch(() => undefined);
-        if (log) stopListening ??= wakeup.listen(log.id, wake);
+        if (log) stopListening ??= wakeup.listen(String(log.id), wake);
       }
       if (woken || signal.aborted) {
         woken = false;
