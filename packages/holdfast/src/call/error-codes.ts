@@ -373,6 +373,21 @@ export const errorCodes = {
     permanent: false,
     summary: "The worker that held a job stopped renewing its lease; the attempt counts as failed.",
   },
+  HOLDFAST_JOB_DEAD: {
+    outcome: "unknown",
+    permanent: true,
+    summary: "A job whose result was asked for ended as a dead letter; `data.failure` says why.",
+  },
+  HOLDFAST_JOB_CANCELLED: {
+    outcome: "unknown",
+    permanent: true,
+    summary: "A job whose result was asked for was cancelled; an attempt may have been under way.",
+  },
+  HOLDFAST_JOB_UNKNOWN: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A queue has no job with this id, or has it no more.",
+  },
 } as const satisfies Record<string, ErrorCodeFacts>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -66,7 +66,14 @@ export function topic<Schema extends StandardSchemaV1>(
 ): Topic<StandardSchemaV1.InferOutput<Schema>> {
   type Value = StandardSchemaV1.InferOutput<Schema>;
   const resolved = resolveTopicOptions(name, options);
-  const rule = { name, schema: options.schema, keyBy: options.keyBy, ...resolved };
+  const rule = {
+    kind: "topic",
+    name,
+    schema: options.schema,
+    keyBy: options.keyBy,
+    partitions: resolved.partitions,
+    bytesMax: resolved.maxMessageBytes,
+  } as const;
   const handle: Topic<Value> = {
     kind: "topic",
     name,
