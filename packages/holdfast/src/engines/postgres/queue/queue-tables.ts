@@ -25,6 +25,14 @@ export interface QueueStore {
   readonly end: string;
 }
 
+/** What a job takes along wherever it goes. @param of alias of the table that it is read from */
+export function payload(of = ""): string {
+  return "turn attempt enqueued_at bytes value name tags unique_key traceparent session failure"
+    .split(" ")
+    .map((column) => (of === "" ? column : `${of}.${column}`))
+    .join(", ");
+}
+
 /**
  * First key of a queue's advisory locks ("Hp" above, the queue's number below). The second says what is locked; queue
  * 0 does not exist: its lock guards the making of queues.
