@@ -16,6 +16,8 @@ import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { placementInstall } from "./placement-sql.ts";
 import { queueInstall } from "./queue/queue-install.ts";
+import { selectiveInstall } from "./queue/selective/tables.ts";
+import { queueUniqueInstall } from "./queue/unique.ts";
 import { rowsInstall } from "./rows-sql.ts";
 import type { PgSession } from "./session.ts";
 import { sqlStateOf } from "./session-error.ts";
@@ -38,6 +40,8 @@ export const installSteps: readonly InstallStep[] = [
   timelineInstall,
   keptFoundInstall,
   queueInstall,
+  queueUniqueInstall,
+  selectiveInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */
