@@ -72,7 +72,7 @@ declare
   took int := 0;
 begin
   perform pg_advisory_xact_lock(${claimLock});
-  perform holdfast.selective_reap(of_queue, rules);
+  perform holdfast.selective_reap(of_queue, by_member, rules);
   if (select q.paused from holdfast.queue q where q.id = of_queue) then return; end if;
   perform holdfast.selective_wake(of_queue, wake_from, due_from, rules);
 

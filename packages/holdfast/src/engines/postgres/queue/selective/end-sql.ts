@@ -125,8 +125,9 @@ begin
   if ends is not null then perform holdfast.selective_end(of_queue, ends, results, rules); end if;
 end $$;
 
--- Members whose lease is over are gone, and what they held comes again. One that is reporting just now is left alone.
-create function holdfast.selective_reap(of_queue int, rules jsonb) returns void
+-- Members whose lease is over are gone, and what they held comes again. One that is reporting just now is left alone, as is
+-- whoever asks: its lease may have run out after it passed the fence, and what it is about to take has to be its own.
+create function holdfast.selective_reap(of_queue int, but_member bigint, rules jsonb) returns void
 language plpgsql ${byIndex} as $$
 #variable_conflict use_column
 declare
@@ -134,7 +135,8 @@ declare
 begin
   gone := array(
     select m.token from holdfast.queue_member m
-     where m.queue = of_queue and m.expires_at <= clock_timestamp() order by m.token for update skip locked);
+     where m.queue = of_queue and m.expires_at <= clock_timestamp() and m.token <> but_member
+     order by m.token for update skip locked);
   if cardinality(gone) = 0 then return; end if;
   perform holdfast.selective_back(of_queue, gone, null, true, rules);
   delete from holdfast.queue_member m where m.queue = of_queue and m.token = any (gone);
