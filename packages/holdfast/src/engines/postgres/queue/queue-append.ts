@@ -71,8 +71,7 @@ export function enqueueStatements(store: QueueStore, jobs: readonly OutgoingJob[
   const ready = delayed.length === 0 ? jobs : jobs.filter((job) => !isDelayed(job));
   const statements: Statement[] = [];
   if (ready.length > 0) statements.push({ text: readySql(store), prepare: true, values: valuesOf(ready) });
-  if (delayed.length > 0)
-    statements.push({ text: timerSql(store), prepare: true, values: valuesOf(delayed) });
+  if (delayed.length > 0) statements.push({ text: timerSql(store), prepare: true, values: valuesOf(delayed) });
   return statements;
 }
 
@@ -123,14 +122,11 @@ export async function appendJobs(
     const end = await commitWith(session, [evidenceStatement(id), ...statements], "jobs");
     if (end.kind !== "appended") {
       // Somebody added one of them at the same moment: now it is known.
-      if (end.kind === "refused" && attempt < 3 && sqlStateOf(end.error) === "23505" && session.sound)
-        continue;
+      if (end.kind === "refused" && attempt < 3 && sqlStateOf(end.error) === "23505" && session.sound) continue;
       return end;
     }
     const known = new Set(
-      end.answer
-        .slice(1 + before.length)
-        .flatMap(({ rows }) => rows.map((row) => (row as { id: string }).id)),
+      end.answer.slice(1 + before.length).flatMap(({ rows }) => rows.map((row) => (row as { id: string }).id)),
     );
     return { kind: "appended", answer: jobs.map(({ id }) => ({ id, isNew: !known.has(id) })) };
   }

@@ -8,8 +8,8 @@
 import type { AttemptEnd, ClaimedJob, JobFailure, QueueMember } from "../../../parts/queue/index.ts";
 import { flushed } from "../log-transaction.ts";
 import type { PgSession, Statement } from "../session.ts";
-import { multirangeText, parseMultirange } from "./multirange.ts";
 import type { JobHandle } from "./queue-claim.ts";
+import { multirangeText, parseMultirange } from "./multirange.ts";
 import { fenceStatement } from "./queue-members.ts";
 import type { QueueStore } from "./queue-tables.ts";
 import { ringSettings } from "./queue-window.ts";
@@ -39,8 +39,7 @@ with result as materialized (
 )
 select claim::text, seqs::text from fresh`;
 
-const payload =
-  "turn, attempt, enqueued_at, bytes, value, name, tags, unique_key, traceparent, session, failure";
+const payload = "turn, attempt, enqueued_at, bytes, value, name, tags, unique_key, traceparent, session, failure";
 
 /**
  * Parameters: queue, token, most attempts; and of each job: claim, seq, id, turn, what becomes of it, the delay in
@@ -121,8 +120,7 @@ function doneStatement(store: QueueStore, { token }: QueueMember, done: readonly
     const seqs = seqsOf.get(handle.claim);
     if (seqs) seqs.push(handle.seq);
     else seqsOf.set(handle.claim, [handle.seq]);
-    if (end.kind === "done" && end.resultJson !== undefined)
-      withResult.push({ handle, json: end.resultJson });
+    if (end.kind === "done" && end.resultJson !== undefined) withResult.push({ handle, json: end.resultJson });
   }
   return {
     text: doneSql(store),
@@ -214,9 +212,7 @@ export async function doneBefore(
             where e.claim = any ($1::bigint[]) and e.done group by e.claim`,
     values: [claims, member.token.toString()],
   });
-  const done = new Set(
-    rows.flatMap(({ claim, seqs }) => parseMultirange(seqs).map((seq) => `${claim} ${seq}`)),
-  );
+  const done = new Set(rows.flatMap(({ claim, seqs }) => parseMultirange(seqs).map((seq) => `${claim} ${seq}`)));
   return finished.map(({ job, end }) => {
     const { claim, seq } = job.handle as JobHandle;
     return end.kind === "done" && done.has(`${claim} ${seq}`);
