@@ -16,6 +16,7 @@ import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { placementInstall } from "./placement-sql.ts";
 import { queueInstall } from "./queue/queue-install.ts";
+import { selectiveInstall } from "./queue/selective/tables.ts";
 import { queueUniqueInstall } from "./queue/unique.ts";
 import { rowsInstall } from "./rows-sql.ts";
 import type { PgSession } from "./session.ts";
@@ -40,6 +41,7 @@ export const installSteps: readonly InstallStep[] = [
   keptFoundInstall,
   queueInstall,
   queueUniqueInstall,
+  selectiveInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */

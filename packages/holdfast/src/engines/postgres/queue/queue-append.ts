@@ -76,7 +76,8 @@ export interface EnqueueStatements {
 
 /**
  * Statements that add jobs, for whatever READ WRITE transaction on the queue's home they are to be part of. Whoever
- * commits it calls `PostgresQueue.wake` afterwards; where nobody does, the workers' polling finds the jobs.
+ * commits it tells workers afterwards (`published` of the home's wake-up, with the store's `wakeKey`); where nobody
+ * does, their polling finds the jobs.
  */
 export function enqueueStatements(store: QueueStore, jobs: readonly OutgoingJob[]): EnqueueStatements {
   const distinct = [...new Map(jobs.map((job) => [job.id, job])).values()];

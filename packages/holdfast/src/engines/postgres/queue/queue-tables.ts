@@ -41,6 +41,11 @@ export function queueLock(queueId: number): number {
   return 0x48700000 + queueId;
 }
 
+/** Under which key of the home's wake-up workers hear of jobs. `delayed`: some of them are not ready yet. */
+export function wakeKey({ id }: Pick<QueueStore, "id">, delayed: boolean): string {
+  return delayed ? `q${id}d` : `q${id}`;
+}
+
 /** Second keys. One claim at a time, one process at a time that turns the ring, one enqueue when it is nearly full. */
 export const lockOf = { claim: 0, ring: 1, length: 2 } as const;
 

@@ -26,13 +26,11 @@ import { doneBefore, type FinishedJob, finishJobs } from "./queue-finish.ts";
 import { fencedBy, joinMember, renewMember } from "./queue-members.ts";
 import { leaveQueue } from "./queue-return.ts";
 import { trimQueue, turnRing } from "./queue-ring.ts";
-import { openQueueStore, type QueueStore } from "./queue-tables.ts";
+import { openQueueStore, type QueueStore, wakeKey } from "./queue-tables.ts";
 import { QueueUpkeep } from "./queue-upkeep.ts";
 import { searchJobs } from "./queue-view.ts";
 
 export interface PostgresQueue extends QueuePort {
-  /** Tells workers, here and elsewhere, that jobs were committed. `delayed`: some are not ready yet. */
-  wake(delayed?: boolean): Promise<void>;
   /** Sends what waits, ends waiting, and gives the listening connection back. The pools are their owner's. */
   close(): Promise<void>;
 }
@@ -74,7 +72,7 @@ export function ringQueue(declaration: Queue<never>, home: DatabaseNodes, clock:
   };
 
   const tell = (store: QueueStore, delayed: boolean): void => {
-    wakeup.published(delayed ? `q${store.id}d` : `q${store.id}`);
+    wakeup.published(wakeKey(store, delayed));
   };
   const enqueuer = new QueueEnqueuer(name, options, {
     what: `queue "${name}"`,
@@ -195,8 +193,8 @@ export function ringQueue(declaration: Queue<never>, home: DatabaseNodes, clock:
         const store = await openStore().catch(() => undefined);
         if (store && !stopListening) {
           const stops = [
-            wakeup.listen(`q${store.id}`, () => waiting.wake()),
-            wakeup.listen(`q${store.id}d`, () => {
+            wakeup.listen(wakeKey(store, false), () => waiting.wake()),
+            wakeup.listen(wakeKey(store, true), () => {
               upkeep?.hurry();
               waiting.wake();
             }),
@@ -242,9 +240,6 @@ export function ringQueue(declaration: Queue<never>, home: DatabaseNodes, clock:
       const store = await openStore();
       await use((session) => pauseQueue(session, store.id, paused), patience());
       if (!paused) tell(store, false);
-    },
-    async wake(delayed = false) {
-      tell(await openStore(), delayed);
     },
     close() {
       closing ??= (async () => {
