@@ -6,12 +6,13 @@
  * The other partitions go on meanwhile. After a failover that may have taken the batch's record along, the home is
  * asked for it again: it may have given the number to another batch.
  */
-import { Call, childSpan, HoldfastError, inCall, parseTraceparent, Session } from "../call/index.ts";
+import { Call, HoldfastError, inCall, Session } from "../call/index.ts";
 import type { Clock } from "../clock/index.ts";
 import type { PartitionClaim, RecordedBatch, TopicPort } from "../parts/topic/index.ts";
 import { openBatch } from "../parts/worker/index.ts";
 import { inWorld } from "../parts/world.ts";
 import type { ConsumeErrorContext, ConsumeOptions } from "./consume-options.ts";
+import { heardSession, linkedTrace } from "./origin-call.ts";
 
 export interface ConsumeEnv<Value> extends ConsumeOptions<Value> {
   /** Take no further batch. */
@@ -76,7 +77,7 @@ export async function runPartition<Value>(
     env.idle.found();
     const startMs = clock.monotonicMs();
     // One for all attempts: what it was told to be lost it is not told again.
-    if (!isSame(batch, last)) session = heardIn(batch);
+    if (!isSame(batch, last)) session = heardSession(batch.messages.map((message) => message.session));
     last = batch;
     const { recordedAt } = batch;
     if (recordedAt) session.raise(recordedAt.node, recordedAt.position, "written");
@@ -120,17 +121,6 @@ function isSame(batch: RecordedBatch, other: RecordedBatch | undefined): boolean
   );
 }
 
-/** What the publishers of a batch's messages knew: reads at level `causal` see at least that. */
-function heardIn({ messages }: RecordedBatch): Session {
-  const session = new Session();
-  // Many messages of one publisher have the same.
-  for (const text of new Set(messages.map((message) => message.session))) {
-    const published = text === undefined ? undefined : Session.decode(text);
-    if (published) session.hear(published);
-  }
-  return session;
-}
-
 /** Runs the handler in the worker's world, in a call of its own that is linked to the first message's trace. */
 async function handle<Value>(
   env: ConsumeEnv<Value>,
@@ -141,10 +131,10 @@ async function handle<Value>(
   const { worker, world, clock, handler } = env;
   await env.gate.enter();
   const published = recorded.messages.find((message) => message.traceparent)?.traceparent;
-  const trace = published === undefined ? undefined : parseTraceparent(published);
+  const trace = linkedTrace(published, clock.random);
   const call = new Call(clock, {
     signal: abort,
-    ...(trace ? { trace: childSpan(trace, clock.random) } : {}),
+    ...(trace ? { trace } : {}),
     session,
   });
   // Numbers are the topic's: a worker that is moved to another topic begins anew on every shard.

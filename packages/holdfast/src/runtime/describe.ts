@@ -56,6 +56,7 @@ export interface SystemDescription {
     readonly home: string | undefined;
     readonly partitions: number;
   }[];
+  readonly queues: readonly { readonly name: string; readonly home: string | undefined }[];
 }
 
 export function describeSystem(system: System): SystemDescription {
@@ -99,6 +100,7 @@ export function describeSystem(system: System): SystemDescription {
       home: options.home?.name,
       partitions: options.partitions,
     })),
+    queues: system.queues.map(({ name, options }) => ({ name, home: options.home?.name })),
   };
 }
 

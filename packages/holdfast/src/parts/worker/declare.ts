@@ -1,5 +1,5 @@
 /**
- * `worker`: code that consumes a topic, in batches.
+ * `worker` for a topic: code that consumes it, in batches.
  */
 import { refuseProblems } from "../../call/index.ts";
 import { type AccessOptions, accessProblems } from "../access.ts";
@@ -47,7 +47,7 @@ export interface Worker<Value = never> extends Part {
 }
 
 /** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
-export function worker<Value>(name: string, options: WorkerOptions<Value>): Worker<Value> {
+export function topicWorker<Value>(name: string, options: WorkerOptions<Value>): Worker<Value> {
   const resolved: ResolvedWorkerOptions<Value> = {
     from: options.from,
     load: options.load,
@@ -59,7 +59,8 @@ export function worker<Value>(name: string, options: WorkerOptions<Value>): Work
   const problems: string[] = [];
   const naming = namingProblem("worker", name);
   if (naming) problems.push(naming);
-  if (options.from?.kind !== "topic") problems.push("from should be a topic: a worker needs a source");
+  if (options.from?.kind !== "topic")
+    problems.push("from should be a topic or a queue: a worker needs a source");
   if (typeof options.load !== "function")
     problems.push('load should be a function such as () => import("./tally.ts")');
   if (!(Number.isInteger(resolved.batch) && resolved.batch >= 1 && resolved.batch <= 10_000)) {

@@ -4,6 +4,14 @@ export {
   type ResolvedWorkerOptions,
   type Worker,
   type WorkerOptions,
-  worker,
   workerDefaults,
 } from "./declare.ts";
+export { type Job, jobGuardPrefix, OpenJob, progressBytesMax } from "./job.ts";
+export {
+  type JobHandler,
+  type QueueWorker,
+  type QueueWorkerOptions,
+  queueWorkerDefaults,
+  type ResolvedQueueWorkerOptions,
+} from "./queue-worker.ts";
+export { type AnyWorker, isQueueWorker, worker } from "./worker.ts";
