@@ -8,7 +8,7 @@
 import { HoldfastError } from "../call/index.ts";
 import type { Clock } from "../clock/index.ts";
 import type { AttemptEnd, ClaimedJob, QueueMember, QueuePort } from "../parts/queue/index.ts";
-import { backoffMs } from "./consume-partition.ts";
+import { backoffMs } from "./consume-wait.ts";
 import type { WorkErrorContext } from "./work-options.ts";
 
 export interface EndedAttempt {

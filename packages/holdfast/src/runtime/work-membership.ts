@@ -5,7 +5,7 @@
 import { HoldfastError } from "../call/index.ts";
 import type { Timer } from "../clock/index.ts";
 import { type AttemptEnd, type ClaimedJob, isSelective, type QueueMember } from "../parts/queue/index.ts";
-import { backoffMs } from "./consume-partition.ts";
+import { backoffMs } from "./consume-wait.ts";
 import { Nudge } from "./nudge.ts";
 import type { WorkAttempts } from "./work-attempts.ts";
 import { claimStep, paceStep } from "./work-claim-step.ts";

@@ -13,7 +13,7 @@
  * On abort it claims no more, gives back what has not begun, lets what runs end, leaves, and resolves.
  */
 import { HoldfastError } from "../call/index.ts";
-import { backoffMs } from "./consume-partition.ts";
+import { backoffMs } from "./consume-wait.ts";
 import { aborted } from "./nudge.ts";
 import { WorkAttempts } from "./work-attempts.ts";
 import { type WorkEnvironment, WorkMembership } from "./work-membership.ts";

@@ -14,13 +14,14 @@ import { keptFoundInstall, keptInstall } from "./kept-sql.ts";
 import { lookupInstall } from "./lookup/lookup-tables.ts";
 import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import { outboxInstall } from "./outbox/outbox-sql.ts";
 import { placementInstall } from "./placement-sql.ts";
 import { rowsInstall } from "./rows-sql.ts";
 import type { PgSession } from "./session.ts";
 import { sqlStateOf } from "./session-error.ts";
 import { shardMapInstall } from "./shard-map-sql.ts";
 import { timelineInstall } from "./timeline-sql.ts";
-import { tombstoneInstall, topicInstall } from "./topic-sql.ts";
+import { consumerInstall, tombstoneInstall, topicInstall } from "./topic-sql.ts";
 
 /** In the order in which they run. A block appends its steps; none is ever removed or edited. */
 export const installSteps: readonly InstallStep[] = [
@@ -36,6 +37,8 @@ export const installSteps: readonly InstallStep[] = [
   shardMapInstall,
   timelineInstall,
   keptFoundInstall,
+  outboxInstall,
+  consumerInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */

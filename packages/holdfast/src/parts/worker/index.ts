@@ -1,12 +1,12 @@
-export { type Batch, openBatch } from "./batch.ts";
-export {
-  type BatchHandler,
-  type ResolvedWorkerOptions,
-  type Worker,
-  type WorkerOptions,
-  workerDefaults,
-} from "./declare.ts";
+export { type Batch, type BatchHandler, openBatch } from "./batch.ts";
+export type { Worker } from "./declare.ts";
 export { type Job, jobGuardPrefix, OpenJob, progressBytesMax } from "./job.ts";
+export {
+  type ResolvedWorkerOptions,
+  type WorkerOptions,
+  type WorkerRetryOptions,
+  workerDefaults,
+} from "./options.ts";
 export {
   type JobHandler,
   type QueueWorker,

@@ -1,6 +1,7 @@
 /** `worker`: code that works on what a topic or a queue has for it. */
 import type { Queue } from "../queue/index.ts";
-import { topicWorker, type Worker, type WorkerOptions } from "./declare.ts";
+import { topicWorker, type Worker } from "./declare.ts";
+import type { WorkerOptions } from "./options.ts";
 import { type QueueWorker, type QueueWorkerOptions, queueWorker } from "./queue-worker.ts";
 
 /** A worker of either kind: `options.from.kind` says which. */
