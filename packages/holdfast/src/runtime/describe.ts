@@ -80,6 +80,7 @@ export interface SystemDescription {
     readonly rule: string;
     readonly missed: string;
   }[];
+  readonly queues: readonly { readonly name: string; readonly home: string | undefined }[];
 }
 
 export function describeSystem(system: System): SystemDescription {
@@ -133,6 +134,7 @@ export function describeSystem(system: System): SystemDescription {
       rule,
       missed,
     })),
+    queues: system.queues.map(({ name, options }) => ({ name, home: options.home?.name })),
   };
 }
 
