@@ -12,6 +12,7 @@ import {
   type System,
   type Topic,
 } from "../parts/index.ts";
+import type { Queue, ResolvedQueueOptions } from "../parts/queue/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
 
 export interface SystemDescription {
@@ -63,7 +64,11 @@ export interface SystemDescription {
     readonly partitions: number;
     readonly retentionMs: number;
   }[];
-  readonly queues: readonly { readonly name: string; readonly home: string | undefined }[];
+  readonly queues: readonly {
+    readonly name: string;
+    readonly home: string | undefined;
+    readonly options: Omit<ResolvedQueueOptions, "home">;
+  }[];
 }
 
 export function describeSystem(system: System): SystemDescription {
@@ -108,7 +113,11 @@ export function describeSystem(system: System): SystemDescription {
       partitions: options.partitions,
       retentionMs: options.retentionMs,
     })),
-    queues: system.queues.map(({ name, options }) => ({ name, home: options.home?.name })),
+    queues: system.queues.map(({ name, options: { home, ...options } }) => ({
+      name,
+      home: home?.name,
+      options,
+    })),
   };
 }
 
@@ -118,6 +127,11 @@ export function redeclareTopic({ name, partitions, retentionMs }: SystemDescript
     "~standard": { version: 1, vendor: "holdfast", validate: (value) => ({ value }) },
   };
   return declareTopic(name, { schema, keyBy: () => "", partitions, retentionMs }) as Topic<never>;
+}
+
+/** What an engine needs of a described queue; without its schema, because what it has was checked when it came. */
+export function redeclareQueue({ name, options }: SystemDescription["queues"][number]): Queue<never> {
+  return { kind: "queue", name, options: { ...options, home: undefined } } as Queue<never>;
 }
 
 /** The declaration of a described database, for the engine's migrations. */

@@ -8,6 +8,7 @@ import { openTopicLog } from "../engines/postgres/log-tables.ts";
 import { migrateDatabase } from "../engines/postgres/migrate.ts";
 import { planMigration } from "../engines/postgres/migrate-pending.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
+import { makeQueue } from "../engines/postgres/queue/queue.ts";
 import { redeclareDatabase, type SystemDescription } from "./describe.ts";
 import type { WorldConfig } from "./messages.ts";
 import type { MigrateEvent } from "./migrate-events.ts";
@@ -43,11 +44,15 @@ export function migrateSystem(
       const { behind } = await postgresDatabase(declaration, nodes, clock).reference.settle(settleMs);
       for (const { node, message } of behind) tell({ kind: "reference-behind", database, node, message });
     }
-    // Parts may make no tables, so their topics' logs are there before them.
+    // Parts may make no tables, so their topics' logs and their queues are there before them.
     const [first] = description.databases;
     for (const { name, home = first?.name, partitions } of description.topics) {
       if (home !== database) continue;
       await nodes.primary(nodes.home).use((session) => openTopicLog(session, name, partitions));
+    }
+    for (const { name, home = first?.name, options } of description.queues) {
+      if (home !== database) continue;
+      await nodes.primary(nodes.home).use((session) => makeQueue(session, name, options));
     }
   });
 }
