@@ -6,8 +6,8 @@
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../clock/index.ts";
 import { currentWorld } from "../../parts/index.ts";
-import { type Delivery, type DeliveryKindOptions, deliveryKind } from "./delivery-kinds.ts";
 import type { DeliveryWorkerTask } from "./fixtures/delivery-worker.ts";
+import { type Delivery, type DeliveryKindOptions, deliveryKind } from "./kinds/index.ts";
 import { WorkerFleet } from "./worker-fleet.ts";
 import { checkersNamed, type Workload } from "./workload.ts";
 
@@ -35,6 +35,7 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
     nodes: 1,
     synchronous: false,
     workMs: 0,
+    poisonEvery: 0,
     unguarded: false,
     ...given,
   };
@@ -58,8 +59,8 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
   return {
     name: `${kindOptions.kind} to worker to table`,
     system: kind.system,
-    checkers: checkersNamed("delivery-in-order"),
-    reads: ["effects", "pending"],
+    checkers: checkersNamed(kind.inOrder ? "delivery-in-order" : "delivery"),
+    reads: ["pending", "dead-letters", "effects"],
     done: fleet.done,
     prepare: async () => {},
     plan: (client) => ({ f: "publish", key: `k${client.number}`, value: ++put }),
@@ -73,6 +74,8 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
           // Nothing is under way any more: everything arrives.
           while ((await kind.pending(currentWorld())) > 0) await systemClock.sleep(50);
           return [];
+        case "dead-letters":
+          return kind.dead(currentWorld());
         default:
           return effects();
       }
@@ -94,6 +97,7 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
     },
     conclude: () => [
       { f: "pending", value: null },
+      { f: "dead-letters", value: null },
       { f: "effects", value: null },
     ],
   };

@@ -1,0 +1,63 @@
+/** Through a topic: published, consumed in recorded batches, applied once. */
+import { systemClock } from "../../../clock/index.ts";
+import { system, topic, worker } from "../../../parts/index.ts";
+import type { Batch } from "../../../parts/worker/index.ts";
+import { consumeTopic } from "../../../runtime/consume.ts";
+import { recordedTopic } from "../recorded-attempts.ts";
+import {
+  anyDelivery,
+  append,
+  type Delivery,
+  type DeliveryKind,
+  type DeliveryKindOptions,
+  deliveriesDatabase,
+  runsHere,
+} from "./kind.ts";
+
+export function byTopic(options: DeliveryKindOptions): DeliveryKind {
+  const { leaseMs } = options;
+  const db = deliveriesDatabase(options);
+  const events = topic("events", { schema: anyDelivery, keyBy: ({ key }) => key, partitions: 4 });
+  const collect = worker<Delivery>("collect", { from: events, batch: 20, leaseMs, load: runsHere });
+  const handler = topicHandler(db, options);
+  return {
+    system: system("deliveries", { parts: { db, events, collect } }),
+    db,
+    inOrder: true,
+    put: (message) => events.publish(message),
+    pending: async (world) => Number(await world.port(events).lag(collect.name)),
+    dead: async () => [],
+    work: ({ world, recorder, member, signal }) =>
+      consumeTopic<Delivery>({
+        worker: collect,
+        topic: recordedTopic<Delivery>(world.port(events), recorder, ({ number }) => number),
+        clock: systemClock,
+        world,
+        signal,
+        memberName: member,
+        handler,
+      }),
+  };
+}
+
+export function topicHandler(db: DeliveryKind["db"], { workMs, unguarded }: DeliveryKindOptions) {
+  let failures = 0;
+  return async (batch: Batch<Delivery>): Promise<void> => {
+    if (unguarded) {
+      for (const { value } of batch.messages) {
+        await db.at(value.key).write((tx) => append(value).execute(tx));
+      }
+      if (++failures === 1) throw new Error("it fails after its work, once");
+      return;
+    }
+    await systemClock.sleep(workMs);
+    await batch.apply(
+      db,
+      ({ key }) => key,
+      async (tx, messages) => {
+        for (const { value } of messages) await append(value).execute(tx);
+      },
+    );
+    await systemClock.sleep(workMs);
+  };
+}
