@@ -215,6 +215,11 @@ export const errorCodes = {
     permanent: true,
     summary: "The `sql` or `tx` of a read or write was used after that read or write had ended.",
   },
+  HOLDFAST_TX_OPEN: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Something was published inside an open transaction without being told to commit with it.",
+  },
   HOLDFAST_TX_CONTROL: {
     outcome: "not-applied",
     permanent: true,

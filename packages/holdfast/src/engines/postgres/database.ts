@@ -20,6 +20,7 @@ import { QualifiedStatements } from "./kysely-qualify.ts";
 import { StatementUse } from "./kysely-statement-use.ts";
 import { postgresLookups } from "./lookup/lookups.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import { outboxOf } from "./outbox/outbox-of.ts";
 import { patienceOf } from "./pool-lease.ts";
 import type { QuorumProof } from "./quorum-proof.ts";
 import { postgresReference } from "./reference/reference.ts";
@@ -54,6 +55,7 @@ export function postgresDatabase(
   const { shardCount } = declaration.options;
   const uses = new StatementUse();
   const statements = new QualifiedStatements(declaration.options.reference?.tables);
+  const outbox = outboxOf(declaration, nodes, clock);
   let reads = 0;
   const watch = nodes.told;
   const toldOf = ({ node, schema, shard }: Place, call: Call | undefined) =>
@@ -125,6 +127,12 @@ export function postgresDatabase(
       run,
       undone,
       told: toldOf(place, call),
+      outbox: {
+        shard: place.shard ?? referenceShard,
+        schema,
+        open: () => outbox.open(node),
+        published: () => outbox.published(node),
+      },
     });
   };
 
@@ -210,6 +218,8 @@ export function postgresDatabase(
           isTracked: (node) => call !== undefined && isTracked(node),
           run,
           undone,
+          openOutbox: outbox.open,
+          published: outbox.published,
         }).catch(async (error: unknown) => {
           throw await moveOf(error, placed, (node) => nodes.primary(node), patience);
         });

@@ -38,15 +38,15 @@ const lockTimeoutMs = 250;
  * The lock slot of a key: FNV-1a, 32 bits, over UTF-16 units. All processes that publish to a topic at the
  * same time must agree on it; nothing that is stored depends on it.
  */
-export function lockSlotOf(key: string): number {
+export function lockSlotOf(key: string, slots: number = lockSlots): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
   hash ^= hash >>> 15;
-  return (hash >>> 0) % lockSlots;
+  return (hash >>> 0) % slots;
 }
 
 /** Separates JSON texts in one parameter: a control character, which JSON.stringify always escapes. */
-const separator = "\u001e";
+export const separator = "\u001e";
 
 const insertSql = (log: TopicLog) => `
 with message as materialized (

@@ -3,7 +3,7 @@
  * transactions that notify commit one by one. At most one every 10 ms per process. A wake-up may be lost or be
  * too many; readers poll as well.
  *
- * One connection per process and home listens for all topics there.
+ * One connection per process and node listens for all topics there, and for the node's outbox.
  */
 import type net from "node:net";
 import pg from "pg";
@@ -32,13 +32,15 @@ interface Shared {
   users: number;
 }
 
-const shared = new WeakMap<DatabaseNodes, Shared>();
+const shared = new WeakMap<DatabaseNodes, Map<string, Shared>>();
 
-/** The wake-up of a home: one for all topics of the process that have this home. */
-export function topicWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
-  let entry = shared.get(home);
+/** The wake-up of a node, by default of the home: one for all topics of the process that have this home. */
+export function topicWakeup(home: DatabaseNodes, clock: Clock, node: string = home.home): TopicWakeup {
+  const ofNodes = shared.get(home) ?? new Map<string, Shared>();
+  shared.set(home, ofNodes);
+  let entry = ofNodes.get(node);
   if (!entry) {
-    const made = openWakeup(home, clock);
+    const made = openWakeup(home, clock, node);
     const opened: Shared = {
       users: 0,
       wakeup: {
@@ -46,21 +48,26 @@ export function topicWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
         async release() {
           opened.users--;
           if (opened.users > 0) return;
-          if (shared.get(home) === opened) shared.delete(home);
+          if (ofNodes.get(node) === opened) ofNodes.delete(node);
           await made.release();
         },
       },
     };
     entry = opened;
-    shared.set(home, entry);
+    ofNodes.set(node, entry);
   }
   entry.users++;
   return entry.wakeup;
 }
 
-function openWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
-  const node = home.config.nodes.find((one) => one.name === home.home);
-  if (!node) throw new RangeError(`there is no node "${home.home}"`);
+/** Tells those who listen of something that was committed on a node; where nobody does, polling finds it. */
+export function wakeListeners(nodes: DatabaseNodes, node: string, id: number): void {
+  shared.get(nodes)?.get(node)?.wakeup.published(id);
+}
+
+function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeup {
+  const node = home.config.nodes.find((one) => one.name === name);
+  if (!node) throw new RangeError(`there is no node "${name}"`);
   const listeners = new Map<number, Set<() => void>>();
   const unsaid = new Set<number>();
   let timer: Timer | undefined;
@@ -69,7 +76,7 @@ function openWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
   let listening: Promise<void> | undefined;
   let client: pg.Client | undefined;
   const stop = new AbortController();
-  const use = boundedSessions(home.primary(home.home), clock, notifyMsMax);
+  const use = boundedSessions(home.primary(name), clock, notifyMsMax);
 
   const wake = (topicId: number): void => {
     for (const listener of listeners.get(topicId) ?? []) listener();

@@ -14,12 +14,16 @@ import { rotateLog } from "./log-rotation.ts";
 import { boundedSessions } from "./log-session.ts";
 import { openTopicLog, type TopicLog } from "./log-tables.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import type { OutboxDestination } from "./outbox/destination.ts";
+import { topicDestination } from "./outbox/topic-destination.ts";
 import { findConsumer, openConsumer, removeMember, renewMember } from "./topic-group.ts";
 import { TopicPublisher } from "./topic-publisher.ts";
 import { ConsumerReader, fencedError } from "./topic-reader.ts";
 import { topicWakeup } from "./topic-wakeup.ts";
 
 export interface PostgresTopic extends TopicPort {
+  /** Where the outbox's relay moves what was published in transactions. */
+  readonly destination: OutboxDestination;
   /** Sends what waits, ends waiting, and closes the listening connection. The pools are their owner's. */
   close(): Promise<void>;
 }
@@ -70,16 +74,11 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
       });
   };
 
-  const publisher = new TopicPublisher({
-    name,
-    use,
-    clock,
-    log: openLog,
-    published: (log) => {
-      wakeup.published(log.id);
-      care(log);
-    },
-  });
+  const published = (log: TopicLog): void => {
+    wakeup.published(log.id);
+    care(log);
+  };
+  const publisher = new TopicPublisher({ name, use, clock, log: openLog, published });
 
   const joined = new Set<string>();
   /** Something was published after the last read began. */
@@ -93,6 +92,8 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
   let closing: Promise<void> | undefined;
 
   return {
+    destination: topicDestination(name, home, clock, openLog, published),
+
     async publish(messages) {
       await publisher.publish(messages);
     },

@@ -7,6 +7,7 @@
 import type { Kysely, Transaction } from "kysely";
 import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
 import type { ShardStrategy } from "../../placement/index.ts";
+import { insideTransaction } from "../outbox/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
 
@@ -279,6 +280,10 @@ function shard<Tables>(handle: Database<Tables>, index: number, key?: string): S
     <Statements extends object, T>(run: (statements: Statements) => Promise<T>) =>
     (statements: Statements) =>
       run(noteOpened(statements, handle, index));
+  const written = <T>(run: (tx: Transaction<Tables>) => Promise<T>) => {
+    const noting = noted(run);
+    return (tx: Transaction<Tables>) => insideTransaction(() => noting(tx));
+  };
   return {
     index,
     locate: async () => index,
@@ -293,12 +298,17 @@ function shard<Tables>(handle: Database<Tables>, index: number, key?: string): S
     write: (run, { lookups, ...options } = {}) =>
       report("write", async (undone) => {
         const port = boundPort(handle);
-        if (lookups === undefined) return port.write(index, noted(run), options, undone);
+        if (lookups === undefined) return port.write(index, written(run), options, undone);
         const changes = lookupChanges(handle.name, handle.options.lookups, key, lookups);
-        return port.lookups.write({ key: key as string, shard: index, changes }, noted(run), options, undone);
+        return port.lookups.write(
+          { key: key as string, shard: index, changes },
+          written(run),
+          options,
+          undone,
+        );
       }),
     writeOnce: (guard, run) =>
-      report("write-once", (undone) => boundPort(handle).writeOnce(index, guard, noted(run), undone)),
+      report("write-once", (undone) => boundPort(handle).writeOnce(index, guard, written(run), undone)),
   };
 }
 

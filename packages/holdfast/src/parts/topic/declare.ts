@@ -5,11 +5,18 @@
  * group at a time, in batches whose effects on a database happen once (`Batch.apply`).
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { currentCall, HoldfastError, refuseProblems } from "../../call/index.ts";
+import {
+  type Call,
+  currentCall,
+  formatTraceparent,
+  HoldfastError,
+  refuseProblems,
+} from "../../call/index.ts";
 import type { AnyDatabase } from "../database/index.ts";
+import { appendIn, type InTransaction, refuseInside } from "../outbox/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
-import type { TopicPort } from "./port.ts";
+import type { OutgoingMessage, TopicPort } from "./port.ts";
 import { prepareMessage } from "./prepare-message.ts";
 
 export interface TopicOptions<Schema extends StandardSchemaV1> {
@@ -43,6 +50,15 @@ export const topicDefaults = { partitions: 8, maxMessageBytes: 1 << 20, retentio
 /** Most messages in one `publish`: they are one transaction. */
 export const publishMessagesMax = 10_000;
 
+export interface PublishOptions {
+  /**
+   * The `tx` of a write, of any database of the system: the messages commit with it or not at all, and are moved to
+   * the topic afterwards, each once, in the order of the commits for each key. Resolves when they are part of the
+   * transaction. Default: none, and then `publish` is refused inside a write.
+   */
+  readonly in?: InTransaction;
+}
+
 export interface Topic<Value> extends Bindable<TopicPort> {
   readonly kind: "topic";
   readonly options: ResolvedTopicOptions;
@@ -53,10 +69,11 @@ export interface Topic<Value> extends Bindable<TopicPort> {
    * breaks between two that are under way at once, the second may be committed first.
    *
    * @throws {HoldfastError} HOLDFAST_INPUT_INVALID, HOLDFAST_OVERLOADED, HOLDFAST_UNAVAILABLE: not published.
+   *   HOLDFAST_TX_OPEN inside a write without `in`; HOLDFAST_TX_ENDED with an `in` that has ended: not published.
    *   HOLDFAST_OUTCOME_UNKNOWN: the commit had no answer until the deadline. HOLDFAST_DEADLINE and
    *   HOLDFAST_ABORTED say in their outcome which of the two.
    */
-  publish(value: Value | readonly Value[]): Promise<void>;
+  publish(value: Value | readonly Value[], options?: PublishOptions): Promise<void>;
 }
 
 /** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
@@ -78,16 +95,29 @@ export function topic<Schema extends StandardSchemaV1>(
     kind: "topic",
     name,
     options: resolved,
-    publish: (value) =>
+    publish: (value, { in: tx } = {}) =>
       currentWorld(handle).seam.operation("topic", name, "publish", currentCall(), async () => {
+        if (tx === undefined) refuseInside(handle, "publish");
         const values: readonly Value[] = Array.isArray(value) ? value : [value as Value];
         if (values.length === 0) return;
         if (values.length > publishMessagesMax) throw tooManyError(name, values.length);
         const port = boundPort(handle);
-        await port.publish(await Promise.all(values.map((one) => prepareMessage(rule, one))));
+        const messages = await Promise.all(values.map((one) => prepareMessage(rule, one)));
+        if (tx === undefined) return port.publish(messages);
+        const entries = messages.map((message) => outboxEntry(message, currentCall()));
+        await appendIn(tx, handle, entries, (database) => currentWorld(handle).has(database));
       }),
   };
   return handle;
+}
+
+function outboxEntry({ key, json }: OutgoingMessage, call: Call | undefined) {
+  return {
+    key,
+    json,
+    traceparent: call && formatTraceparent(call.trace),
+    session: call?.session.encode() || undefined,
+  };
 }
 
 function tooManyError(name: string, count: number): HoldfastError {

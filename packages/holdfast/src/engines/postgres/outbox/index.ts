@@ -1,0 +1,2 @@
+export type { OutboxDestination, OutboxMessage } from "./destination.ts";
+export { type OutboxDatabase, type OutboxRelay, type OutboxRelayOptions, startOutboxRelay } from "./relay.ts";
