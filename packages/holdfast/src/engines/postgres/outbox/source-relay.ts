@@ -20,6 +20,7 @@ export interface SourceRelayOptions {
   readonly clock: Clock;
   /** Of this process: new for each. */
   readonly owner: string;
+  readonly reluctant: boolean;
   readonly retentionMs: number;
   /** Has `wake` called when something was committed to the outbox. @returns how to stop */
   listen(wake: () => void): () => void;
@@ -34,6 +35,9 @@ const careMsMax = 60_000;
 const refreshMs = 5_000;
 /** After a failure a destination is left alone for so long, doubled with each. */
 const backoffMs = { min: 50, max: 2_000 } as const;
+/** After so many failures in a row others may try: this process lets the lease go, and asks again after a while. */
+const failuresMax = 5;
+const yieldMs = 15_000;
 
 interface Work {
   running: Promise<void> | undefined;
@@ -110,14 +114,15 @@ export class SourceRelay {
 
   /** @returns how long to pause */
   async #round(): Promise<number> {
-    const { use, routes, owner, listen } = this.#options;
+    const { use, routes, owner, reluctant, listen } = this.#options;
     if (this.#clock.monotonicMs() >= this.#leaseAtMs) {
       const may = await use(mayRelay);
       if (may === false) return pauses.forbidden;
       if (may === undefined) return pauses.seek;
-      const names = routes.map((route) => route.name);
-      this.#led = await use((session) => takeLeases(session, owner, names, leaseDefaults.leaseMs));
-      this.#leaseAtMs = this.#clock.monotonicMs() + leaseDefaults.renewMs;
+      const destinations = routes.filter((route) => this.#works(route)).map((route) => route.name);
+      const { leaseMs, renewMs } = leaseDefaults;
+      this.#led = await use((session) => takeLeases(session, { owner, reluctant, destinations, leaseMs }));
+      this.#leaseAtMs = this.#clock.monotonicMs() + renewMs;
     }
     if (this.#led.size === 0) {
       this.#stopListening?.();
@@ -129,6 +134,15 @@ export class SourceRelay {
     this.#care();
     const held = routes.some((route) => this.#led.has(route.name) && route.holds);
     return held ? pauses.held : pauses.poll;
+  }
+
+  /** Whether this process is the one to ask for it. */
+  #works(route: OutboxRoute): boolean {
+    const work = this.#work.get(route) as Work;
+    if (work.failures < failuresMax) return true;
+    if (this.#clock.monotonicMs() < work.notBeforeMs + yieldMs) return false;
+    work.failures = failuresMax - 1;
+    return true;
   }
 
   async #moveNews(): Promise<void> {
@@ -172,6 +186,8 @@ export class SourceRelay {
         () => {
           const ms = Math.min(backoffMs.max, backoffMs.min * 2 ** work.failures++);
           work.notBeforeMs = this.#clock.monotonicMs() + ms * (0.5 + this.#clock.random.next() / 2);
+          // The next round lets the lease go.
+          if (work.failures === failuresMax) this.#leaseAtMs = Number.NEGATIVE_INFINITY;
         },
       )
       .finally(() => {
@@ -197,8 +213,8 @@ export class SourceRelay {
     const read = await Promise.all(
       // As the homes have them now; what cannot be asked is kept.
       routes.map((route) =>
-        route.readAnew().then(
-          (cursor) => [{ route, destination: route.name, cursor }],
+        route.standing().then(
+          ({ cursor }) => [{ route, destination: route.name, cursor }],
           () => [],
         ),
       ),
