@@ -1,6 +1,6 @@
 /** Through a topic: published, consumed in recorded batches, applied once. */
 import { systemClock } from "../../../clock/index.ts";
-import { system, topic, worker } from "../../../parts/index.ts";
+import { system, type Topic, topic, worker } from "../../../parts/index.ts";
 import type { Batch } from "../../../parts/worker/index.ts";
 import { consumeTopic } from "../../../runtime/consume.ts";
 import { recordedTopic } from "../recorded-attempts.ts";
@@ -14,13 +14,19 @@ import {
   runsHere,
 } from "./kind.ts";
 
-export function byTopic(options: DeliveryKindOptions): DeliveryKind {
+export const byTopic = (options: DeliveryKindOptions): DeliveryKind => topicKind(options).kind;
+
+/** With the topic itself, for what gets into it in another way. */
+export function topicKind(options: DeliveryKindOptions): {
+  readonly kind: DeliveryKind;
+  readonly events: Topic<Delivery>;
+} {
   const { leaseMs } = options;
   const db = deliveriesDatabase(options);
   const events = topic("events", { schema: anyDelivery, keyBy: ({ key }) => key, partitions: 4 });
   const collect = worker<Delivery>("collect", { from: events, batch: 20, leaseMs, load: runsHere });
   const handler = topicHandler(db, options);
-  return {
+  const kind: DeliveryKind = {
     system: system("deliveries", { parts: { db, events, collect } }),
     db,
     inOrder: true,
@@ -38,6 +44,7 @@ export function byTopic(options: DeliveryKindOptions): DeliveryKind {
         handler,
       }),
   };
+  return { kind, events };
 }
 
 export function topicHandler(db: DeliveryKind["db"], { workMs, unguarded }: DeliveryKindOptions) {

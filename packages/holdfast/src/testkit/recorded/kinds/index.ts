@@ -1,4 +1,5 @@
 /** All of them, by name. */
+import { byOutbox } from "./by-outbox.ts";
 import { byTopic } from "./by-topic.ts";
 import type { DeliveryKind, DeliveryKindName, DeliveryKindOptions } from "./kind.ts";
 
@@ -6,6 +7,7 @@ export type { Delivery, DeliveryKind, DeliveryKindName, DeliveryKindOptions } fr
 
 const kinds: Readonly<Record<DeliveryKindName, (options: DeliveryKindOptions) => DeliveryKind>> = {
   topic: byTopic,
+  outbox: byOutbox,
 };
 
 export const deliveryKindNames = Object.keys(kinds) as readonly DeliveryKindName[];
