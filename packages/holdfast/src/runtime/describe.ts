@@ -63,6 +63,7 @@ export interface SystemDescription {
     readonly partitions: number;
     readonly retentionMs: number;
   }[];
+  readonly queues: readonly { readonly name: string; readonly home: string | undefined }[];
 }
 
 export function describeSystem(system: System): SystemDescription {
@@ -107,6 +108,7 @@ export function describeSystem(system: System): SystemDescription {
       partitions: options.partitions,
       retentionMs: options.retentionMs,
     })),
+    queues: system.queues.map(({ name, options }) => ({ name, home: options.home?.name })),
   };
 }
 
