@@ -16,6 +16,9 @@ import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { outboxInstall } from "./outbox/outbox-sql.ts";
 import { placementInstall } from "./placement-sql.ts";
+import { queueInstall } from "./queue/queue-install.ts";
+import { selectiveInstall } from "./queue/selective/tables.ts";
+import { queueUniqueInstall } from "./queue/unique.ts";
 import { rowsInstall } from "./rows-sql.ts";
 import type { PgSession } from "./session.ts";
 import { sqlStateOf } from "./session-error.ts";
@@ -39,6 +42,9 @@ export const installSteps: readonly InstallStep[] = [
   keptFoundInstall,
   outboxInstall,
   consumerInstall,
+  queueInstall,
+  queueUniqueInstall,
+  selectiveInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */
