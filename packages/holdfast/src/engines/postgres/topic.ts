@@ -14,10 +14,12 @@ import { rotateLog } from "./log-rotation.ts";
 import { boundedSessions } from "./log-session.ts";
 import { openTopicLog, type TopicLog } from "./log-tables.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import { once } from "./once.ts";
 import { findConsumer, openConsumer, removeMember, renewMember } from "./topic-group.ts";
 import { TopicPublisher } from "./topic-publisher.ts";
 import { ConsumerReader, fencedError } from "./topic-reader.ts";
 import { topicWakeup } from "./topic-wakeup.ts";
+import { WakeWait } from "./wake-wait.ts";
 
 export interface PostgresTopic extends TopicPort {
   /** Sends what waits, ends waiting, and closes the listening connection. The pools are their owner's. */
@@ -83,14 +85,8 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
   });
 
   const joined = new Set<string>();
-  /** Something was published after the last read began. */
-  let woken = false;
-  const waiting = new Set<() => void>();
+  const waiting = new WakeWait(clock);
   let stopListening: (() => void) | undefined;
-  const wake = (): void => {
-    woken = true;
-    for (const resolve of waiting) resolve();
-  };
   let closing: Promise<void> | undefined;
 
   return {
@@ -112,7 +108,7 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
       await use((session) => removeMember(session, consumerId, member));
     },
     next(claim, maxMessages) {
-      woken = false;
+      waiting.looking();
       return readerOf(claim.consumer).next(claim, maxMessages);
     },
     async complete(claim, sequence) {
@@ -127,23 +123,9 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
       if (closing) return;
       if (!stopListening) {
         const log = await openLog().catch(() => undefined);
-        if (log) stopListening ??= wakeup.listen(String(log.id), wake);
+        if (log) stopListening ??= wakeup.listen(String(log.id), () => waiting.wake());
       }
-      if (woken || signal.aborted) {
-        woken = false;
-        return;
-      }
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          waiting.delete(done);
-          timer.cancel();
-          signal.removeEventListener("abort", done);
-          resolve();
-        };
-        const timer = clock.timer(maxWaitMs, done, { ref: true });
-        waiting.add(done);
-        signal.addEventListener("abort", done, { once: true });
-      });
+      await waiting.wait(maxWaitMs, signal);
     },
     async lag(consumer) {
       const log = await openLog();
@@ -153,24 +135,12 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
       closing ??= (async () => {
         await publisher.close();
         stopListening?.();
-        wake();
+        waiting.wake();
         await caring;
         await wakeup.release();
       })();
       return closing;
     },
-  };
-}
-
-/** Remembers an answer, and forgets a failure, so that the next user tries again. */
-function once<T>(open: () => Promise<T>): () => Promise<T> {
-  let opened: Promise<T> | undefined;
-  return () => {
-    opened ??= open().catch((error: unknown) => {
-      opened = undefined;
-      throw error;
-    });
-    return opened;
   };
 }
 

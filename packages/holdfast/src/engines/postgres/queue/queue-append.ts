@@ -16,6 +16,7 @@ import { flushed, writeAtOnce } from "../log-transaction.ts";
 import type { PgSession, Statement } from "../session.ts";
 import { sqlStateOf } from "../session-error.ts";
 import type { QueueStore } from "./queue-tables.ts";
+import { takeUnique } from "./unique.ts";
 
 /** Separates JSON texts in one parameter: a control character, which JSON.stringify always escapes. */
 const separator = "\u001e";
@@ -36,17 +37,22 @@ const jobCte = `
       $7::text[], $8::text[], $9::float8[], $10::float8[])
     with ordinality as j (id, value, bytes, name, tags, unique_key, traceparent, session, after_ms, at_ms, n)`;
 
-const readySql = (store: QueueStore) => `
+/** Of jobs whose unique key was taken for them before, in this transaction. */
+const hasKey = (store: QueueStore) =>
+  `and not exists (select from holdfast.queue_unique u
+       where u.queue = ${store.id} and u.key = j.unique_key and u.job <> j.id)`;
+
+const readySql = (store: QueueStore, keyed: boolean) => `
 with job as materialized (${jobCte}), known as materialized (${knownSql(store)}), added as (
   insert into ${store.ready} (segment, id, bytes, value, name, tags, unique_key, traceparent, session)
   select q.segment, j.id, j.bytes, j.value, j.name, j.tags::text[], j.unique_key, j.traceparent, j.session
     from holdfast.queue q, job j
-   where q.id = ${store.id} and j.id not in (select id from known)
+   where q.id = ${store.id} and j.id not in (select id from known) ${keyed ? hasKey(store) : ""}
    order by j.n
 )
 select id from job where id in (select id from known)`;
 
-const timerSql = (store: QueueStore) => `
+const timerSql = (store: QueueStore, keyed: boolean) => `
 with job as materialized (${jobCte}), known as materialized (${knownSql(store)}), added as (
   insert into holdfast.queue_timer (queue, id, due_at, turn, attempt, enqueued_at, bytes, value, name, tags, unique_key,
       traceparent, session)
@@ -54,7 +60,7 @@ with job as materialized (${jobCte}), known as materialized (${knownSql(store)})
          case when j.at_ms is null then clock_timestamp() + j.after_ms * interval '1 millisecond'
               else to_timestamp(j.at_ms / 1000) end,
          0, 1, clock_timestamp(), j.bytes, j.value, j.name, j.tags::text[], j.unique_key, j.traceparent, j.session
-    from job j where j.id not in (select id from known)
+    from job j where j.id not in (select id from known) ${keyed ? hasKey(store) : ""}
 )
 select id from job where id in (select id from known)`;
 
@@ -62,17 +68,49 @@ export function isDelayed({ due }: OutgoingJob): boolean {
   return "atMs" in due || due.afterMs > 0;
 }
 
+export interface EnqueueStatements {
+  readonly statements: Statement[];
+  /** From the answers of the statements: what became of each job. */
+  readonly enqueued: (answers: readonly { readonly rows: readonly unknown[] }[]) => readonly Enqueued[];
+}
+
 /**
- * Statements that add jobs, for whatever READ WRITE transaction on the queue's home they are to be part of. Ids have to
- * differ. Each answers with the ids of those jobs that were there already, and were not added.
+ * Statements that add jobs, for whatever READ WRITE transaction on the queue's home they are to be part of. Whoever
+ * commits it tells workers afterwards (`published` of the home's wake-up, with the store's `wakeKey`); where nobody
+ * does, their polling finds the jobs.
  */
-export function enqueueStatements(store: QueueStore, jobs: readonly OutgoingJob[]): Statement[] {
-  const delayed = jobs.filter(isDelayed);
-  const ready = delayed.length === 0 ? jobs : jobs.filter((job) => !isDelayed(job));
+export function enqueueStatements(store: QueueStore, jobs: readonly OutgoingJob[]): EnqueueStatements {
+  const distinct = [...new Map(jobs.map((job) => [job.id, job])).values()];
+  const wanted = distinct.flatMap(({ id, unique }) =>
+    unique ? [{ job: id, key: unique.key, forMs: unique.forMs }] : [],
+  );
+  const keyed = wanted.length > 0;
+  const delayed = distinct.filter(isDelayed);
+  const ready = delayed.length === 0 ? distinct : distinct.filter((job) => !isDelayed(job));
   const statements: Statement[] = [];
-  if (ready.length > 0) statements.push({ text: readySql(store), prepare: true, values: valuesOf(ready) });
-  if (delayed.length > 0) statements.push({ text: timerSql(store), prepare: true, values: valuesOf(delayed) });
-  return statements;
+  if (keyed) statements.push(takeUnique(store.id, wanted));
+  if (ready.length > 0)
+    statements.push({ text: readySql(store, keyed), prepare: true, values: valuesOf(ready) });
+  if (delayed.length > 0)
+    statements.push({ text: timerSql(store, keyed), prepare: true, values: valuesOf(delayed) });
+  return {
+    statements,
+    enqueued: (answers) => {
+      const holders = new Map<string, string>();
+      if (keyed)
+        for (const row of answers[0]?.rows ?? []) {
+          const { job, holder } = row as { job: string; holder: string };
+          holders.set(job, holder);
+        }
+      const known = new Set(
+        answers.slice(keyed ? 1 : 0).flatMap(({ rows }) => rows.map((row) => (row as { id: string }).id)),
+      );
+      return jobs.map(({ id }) => {
+        const holder = holders.get(id) ?? id;
+        return { id: holder, isNew: holder === id && !known.has(id) };
+      });
+    },
+  };
 }
 
 /** Evidence that the transaction was committed, under an id that is its own. */
@@ -107,28 +145,22 @@ function arrayText(texts: readonly string[]): string {
   return `{${texts.map((text) => `"${text.replace(/["\\]/g, "\\$&")}"`).join(",")}}`;
 }
 
-/** Adds the jobs under the batch id. Never rejects. @param before further statements of the transaction, ahead */
+/** Adds the jobs under the batch id. Never rejects. @param begun whether a READ WRITE transaction is open already */
 export async function appendJobs(
   session: PgSession,
   store: QueueStore,
   jobs: readonly OutgoingJob[],
   id: string,
-  before: readonly Statement[] = [],
+  begun = false,
 ): Promise<AppendEnd<readonly Enqueued[]>> {
-  const distinct = [...new Map(jobs.map((job) => [job.id, job])).values()];
+  const { statements, enqueued } = enqueueStatements(store, jobs);
   for (let attempt = 1; ; attempt++) {
-    session.push({ text: `begin read write; ${flushed}` });
-    const statements = [...before, ...enqueueStatements(store, distinct)];
+    session.push({ text: begun ? flushed : `begin read write; ${flushed}` });
     const end = await commitWith(session, [evidenceStatement(id), ...statements], "jobs");
-    if (end.kind !== "appended") {
-      // Somebody added one of them at the same moment: now it is known.
-      if (end.kind === "refused" && attempt < 3 && sqlStateOf(end.error) === "23505" && session.sound) continue;
-      return end;
-    }
-    const known = new Set(
-      end.answer.slice(1 + before.length).flatMap(({ rows }) => rows.map((row) => (row as { id: string }).id)),
-    );
-    return { kind: "appended", answer: jobs.map(({ id }) => ({ id, isNew: !known.has(id) })) };
+    if (end.kind === "appended") return { kind: "appended", answer: enqueued(end.answer.slice(1)) };
+    // Somebody added one of them at the same moment: now it is known.
+    const met = end.kind === "refused" && sqlStateOf(end.error) === "23505";
+    if (!met || begun || attempt >= 3 || !session.sound) return end;
   }
 }
 

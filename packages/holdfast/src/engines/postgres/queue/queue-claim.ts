@@ -139,6 +139,14 @@ export async function claimJobs(
   }
 }
 
+/** Number of the newest claim, 0 when there is none. */
+export async function newestClaim(session: PgSession, { claim }: QueueStore): Promise<bigint> {
+  const { rows } = await session.send<{ sequence: string }>({
+    text: `select sequence::text from ${claim} order by sequence desc limit 1`,
+  });
+  return BigInt(rows[0]?.sequence ?? 0);
+}
+
 async function readJobs(
   session: PgSession,
   store: QueueStore,

@@ -8,11 +8,12 @@
 import type { AttemptEnd, ClaimedJob, JobFailure, QueueMember } from "../../../parts/queue/index.ts";
 import { flushed } from "../log-transaction.ts";
 import type { PgSession, Statement } from "../session.ts";
-import type { JobHandle } from "./queue-claim.ts";
 import { multirangeText, parseMultirange } from "./multirange.ts";
+import type { JobHandle } from "./queue-claim.ts";
 import { fenceStatement } from "./queue-members.ts";
-import type { QueueStore } from "./queue-tables.ts";
+import { payload, type QueueStore } from "./queue-tables.ts";
 import { ringSettings } from "./queue-window.ts";
+import { releaseUnique } from "./unique.ts";
 
 export interface FinishedJob {
   readonly job: ClaimedJob;
@@ -39,22 +40,23 @@ with result as materialized (
 )
 select claim::text, seqs::text from fresh`;
 
-const payload = "turn, attempt, enqueued_at, bytes, value, name, tags, unique_key, traceparent, session, failure";
-
 /**
- * Parameters: queue, token, most attempts; and of each job: claim, seq, id, turn, what becomes of it, the delay in
- * milliseconds, the failure. A job that is released, or tried again at once, is ready again under its next turn.
+ * Parameters: queue, token; and of each job: claim, seq, id, turn, what becomes of it, the delay in milliseconds, the
+ * failure. A job that is released, or tried again at once, is ready again under its next turn; one that somebody
+ * wanted to be cancelled is cancelled instead.
  */
 const movedSql = (store: QueueStore) => `
 with asked as materialized (
-  select * from unnest($4::bigint[], $5::bigint[], $6::uuid[], $7::int[], $8::text[], $9::float8[], $10::json[])
+  select * from unnest($3::bigint[], $4::bigint[], $5::uuid[], $6::int[], $7::text[], $8::float8[], $9::json[])
     as a (claim, seq, id, turn, kind, after_ms, failure)
 ), fresh as materialized (
   select a.claim, a.seq, a.after_ms, a.id, r.turn + 1 as turn,
-         case when a.kind = 'retry' then r.attempt + 1 else r.attempt end as attempt,
-         case when a.kind = 'retry' and r.attempt >= $3::int then 'dead' else a.kind end as kind,
-         r.attempt as attempt_ended, r.enqueued_at, r.bytes, r.value, r.name, r.tags, r.unique_key, r.traceparent,
-         r.session, coalesce(a.failure, r.failure) as failure
+         case when a.kind = 'retry' then r.attempt + 1 else r.attempt end as attempt, r.attempt as attempt_ended,
+         case when a.kind in ('retry', 'released') and exists (
+                select from holdfast.queue_cancel x where x.queue = $1 and x.id = a.id) then 'cancelled'
+              else a.kind end as kind,
+         r.enqueued_at, r.bytes, r.value, r.name, r.tags, r.unique_key, r.traceparent, r.session,
+         coalesce(a.failure, r.failure) as failure
     from asked a join ${store.ready} r on r.id = a.id and r.turn = a.turn and r.seq = a.seq
    where exists (select from ${store.claim} c where c.sequence = a.claim and c.token = $2::bigint)
      and not exists (select from ${store.end} e where e.claim = a.claim and e.seqs @> a.seq)
@@ -63,12 +65,12 @@ with asked as materialized (
   select f.claim, q.segment, false, range_agg(int8range(f.seq, f.seq + 1)), count(*)
     from fresh f join holdfast.queue q on q.id = $1 group by f.claim, q.segment
 ), ready as (
-  insert into ${store.ready} (segment, id, ${payload})
-  select q.segment, f.id, ${payload} from fresh f join holdfast.queue q on q.id = $1
+  insert into ${store.ready} (segment, id, ${payload()})
+  select q.segment, f.id, ${payload("f")} from fresh f join holdfast.queue q on q.id = $1
    where f.kind = 'released' or (f.kind = 'retry' and f.after_ms <= 0) order by f.claim, f.seq
 ), delayed as (
-  insert into holdfast.queue_timer (queue, id, due_at, ${payload})
-  select $1, id, clock_timestamp() + after_ms * interval '1 millisecond', ${payload} from fresh
+  insert into holdfast.queue_timer (queue, id, due_at, ${payload()})
+  select $1, id, clock_timestamp() + after_ms * interval '1 millisecond', ${payload()} from fresh
    where kind = 'retry' and after_ms > 0
 ), kept as (
   insert into holdfast.queue_kept (queue, id, state, turn, attempt, enqueued_at, bytes, value, name, tags, unique_key,
@@ -76,26 +78,25 @@ with asked as materialized (
   select $1, id, kind, turn, attempt_ended, enqueued_at, bytes, value, name, tags, unique_key, traceparent, session,
          failure
     from fresh where kind in ('dead', 'cancelled')
+), freed as materialized (
+  select holdfast.queue_release_unique($1, array_agg(id)) from fresh
+   where kind in ('dead', 'cancelled') and unique_key is not null having count(*) > 0
 )
-select claim::text, seq::text from fresh`;
-
-export interface FinishEnd {
-  /** For each whether it counted. */
-  readonly counted: readonly boolean[];
-}
+select claim::text, seq::text from fresh left join freed on true`;
 
 /** The statements of a finish, for the transaction of `finishJobs`, and how to read their answers. */
 export function finishStatements(
   store: QueueStore,
   member: QueueMember,
   finished: readonly FinishedJob[],
-  attemptsMax: number,
 ): { readonly statements: Statement[]; readonly countedIn: (answers: readonly unknown[][]) => Set<string> } {
   const statements: Statement[] = [];
   const done = finished.filter(({ end }) => end.kind === "done");
   const moved = finished.filter(({ end }) => end.kind !== "done");
   if (done.length > 0) statements.push(doneStatement(store, member, done));
-  if (moved.length > 0) statements.push(movedStatement(store, member, moved, attemptsMax));
+  if (moved.length > 0) statements.push(movedStatement(store, member, moved));
+  const keyed = done.filter(({ job }) => (job.handle as JobHandle).unique).map(({ job }) => job.id);
+  if (keyed.length > 0) statements.push(releaseUnique(store.id, keyed));
   return {
     statements,
     countedIn: (answers) => {
@@ -120,7 +121,8 @@ function doneStatement(store: QueueStore, { token }: QueueMember, done: readonly
     const seqs = seqsOf.get(handle.claim);
     if (seqs) seqs.push(handle.seq);
     else seqsOf.set(handle.claim, [handle.seq]);
-    if (end.kind === "done" && end.resultJson !== undefined) withResult.push({ handle, json: end.resultJson });
+    if (end.kind === "done" && end.resultJson !== undefined)
+      withResult.push({ handle, json: end.resultJson });
   }
   return {
     text: doneSql(store),
@@ -137,12 +139,7 @@ function doneStatement(store: QueueStore, { token }: QueueMember, done: readonly
   };
 }
 
-function movedStatement(
-  store: QueueStore,
-  { token }: QueueMember,
-  moved: readonly FinishedJob[],
-  attemptsMax: number,
-): Statement {
+function movedStatement(store: QueueStore, { token }: QueueMember, moved: readonly FinishedJob[]): Statement {
   const handles = moved.map(({ job }) => job.handle as JobHandle);
   return {
     text: movedSql(store),
@@ -150,7 +147,6 @@ function movedStatement(
     values: [
       store.id,
       token.toString(),
-      attemptsMax,
       handles.map(({ claim }) => claim),
       handles.map(({ seq }) => seq),
       moved.map(({ job }) => job.id),
@@ -178,9 +174,8 @@ export async function finishJobs(
   store: QueueStore,
   member: QueueMember,
   finished: readonly FinishedJob[],
-  attemptsMax: number,
 ): Promise<readonly boolean[]> {
-  const { statements, countedIn } = finishStatements(store, member, finished, attemptsMax);
+  const { statements, countedIn } = finishStatements(store, member, finished);
   const begun = session.send({ text: `begin read write; ${ringSettings}; ${flushed}` });
   const fenced = session.send(fenceStatement(store.id, member, true));
   const sent = statements.map((statement) => session.send<unknown>(statement));
@@ -212,7 +207,9 @@ export async function doneBefore(
             where e.claim = any ($1::bigint[]) and e.done group by e.claim`,
     values: [claims, member.token.toString()],
   });
-  const done = new Set(rows.flatMap(({ claim, seqs }) => parseMultirange(seqs).map((seq) => `${claim} ${seq}`)));
+  const done = new Set(
+    rows.flatMap(({ claim, seqs }) => parseMultirange(seqs).map((seq) => `${claim} ${seq}`)),
+  );
   return finished.map(({ job, end }) => {
     const { claim, seq } = job.handle as JobHandle;
     return end.kind === "done" && done.has(`${claim} ${seq}`);

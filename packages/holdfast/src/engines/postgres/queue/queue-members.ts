@@ -94,10 +94,35 @@ export function fenceStatement(queueId: number, { token, name }: QueueMember, lo
   };
 }
 
-/** Members whose lease is over, as CTE: locked, those that are reporting just now left out. `$1` is the queue. */
-export const deadMembersSql = `
+/**
+ * Marks members whose lease is over as lost, those that are reporting just now left out. In a statement of its own,
+ * ahead of the one that gives back what they hold: what a report committed until the mark, that one sees.
+ */
+export function markLostStatement(queueId: number): Statement {
+  return {
+    text: `update holdfast.queue_member set expires_at = '-infinity' where queue = $1 and token = any (array(
+             select token from holdfast.queue_member
+              where queue = $1 and expires_at <= clock_timestamp() and expires_at > 'epoch' for update skip locked))`,
+    prepare: true,
+    values: [queueId],
+  };
+}
+
+/** Marks the member as leaving, while it has its lease. */
+export function markLeavingStatement(queueId: number, { token, name }: QueueMember): Statement {
+  return {
+    text: `update holdfast.queue_member set expires_at = 'epoch'
+            where queue = $1 and token = $2 and name = $3 and expires_at > clock_timestamp()`,
+    values: [queueId, token.toString(), name],
+  };
+}
+
+/** Members that were marked: their rows, locked. `$1` is the queue. */
+export const lostMembersSql = `
   select token, name, done_before from holdfast.queue_member
-   where queue = $1 and expires_at <= clock_timestamp() for update skip locked`;
+   where queue = $1 and expires_at = '-infinity' for update skip locked`;
+export const leavingMembersSql = `
+  select token, name, done_before from holdfast.queue_member where queue = $1 and expires_at = 'epoch' for update`;
 
 /** `error`, or what it means to a member when it is that of the fence. */
 export function fencedBy(error: unknown, member: QueueMember): unknown {

@@ -25,12 +25,25 @@ export interface QueueStore {
   readonly end: string;
 }
 
+/** What a job takes along wherever it goes. @param of alias of the table that it is read from */
+export function payload(of = ""): string {
+  return "turn attempt enqueued_at bytes value name tags unique_key traceparent session failure"
+    .split(" ")
+    .map((column) => (of === "" ? column : `${of}.${column}`))
+    .join(", ");
+}
+
 /**
  * First key of a queue's advisory locks ("Hp" above, the queue's number below). The second says what is locked; queue
  * 0 does not exist: its lock guards the making of queues.
  */
 export function queueLock(queueId: number): number {
   return 0x48700000 + queueId;
+}
+
+/** Under which key of the home's wake-up workers hear of jobs. `delayed`: some of them are not ready yet. */
+export function wakeKey({ id }: Pick<QueueStore, "id">, delayed: boolean): string {
+  return delayed ? `q${id}d` : `q${id}`;
 }
 
 /** Second keys. One claim at a time, one process at a time that turns the ring, one enqueue when it is nearly full. */
