@@ -10,6 +10,7 @@ import { postgresInvalidationBus } from "../engines/postgres/bus.ts";
 import { postgresDatabase } from "../engines/postgres/database.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import { type OutboxDestination, startOutboxRelay } from "../engines/postgres/outbox/index.ts";
+import { postgresQueue } from "../engines/postgres/queue/queue.ts";
 import { postgresTopic } from "../engines/postgres/topic.ts";
 import { developmentWatch } from "../engines/postgres/warnings/development-watch.ts";
 import type { DevelopmentWarning } from "../engines/postgres/warnings/warning.ts";
@@ -82,6 +83,13 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
   const [first] = system.databases;
   const home = first && nodesOf.get(first.name);
   const destinations: OutboxDestination[] = [];
+  for (const queue of system.queues) {
+    const nodes = queue.options.home ? nodesOf.get(queue.options.home.name) : home;
+    if (!nodes) throw new TypeError(`queue "${queue.name}" has no home in the world "${config.name}"`);
+    const port = postgresQueue(queue, nodes, clock);
+    closers.push(() => port.close());
+    world.bind(queue, port);
+  }
   for (const topic of system.topics) {
     const nodes = topic.options.home ? nodesOf.get(topic.options.home.name) : home;
     if (!nodes) throw new TypeError(`topic "${topic.name}" has no home in the world "${config.name}"`);

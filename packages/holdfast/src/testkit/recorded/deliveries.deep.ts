@@ -106,7 +106,7 @@ for (const kind of deliveryKindNames) {
         const faulty = await postgresFaultTarget(postgres);
         servers = { postgres, faulty };
         const workload = deliveries({
-          ...{ kind, workers: "killed", members: 3, leaseMs: 1_000, workMs: 10 },
+          ...{ kind, workers: "killed", members: 3, leaseMs: 1_000, workMs: 10, poisonEvery: 100 },
           ...scenario.workload,
         });
         const options = { postgres, ...scenario.target };

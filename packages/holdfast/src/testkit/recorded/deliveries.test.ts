@@ -16,7 +16,14 @@ for (const kind of deliveryKindNames) {
   test(`${kind}: acknowledged messages have their effect once and in order, whoever dies`, {
     timeout: 120_000,
   }, async () => {
-    const workload = deliveries({ kind, workers: "killed", members: 3, leaseMs: 1_000, workMs: 15 });
+    const workload = deliveries({
+      kind,
+      workers: "killed",
+      members: 3,
+      leaseMs: 1_000,
+      workMs: 15,
+      poisonEvery: 50,
+    });
     const run = await runRecorded({
       workload,
       target: postgresTarget({ postgres }),

@@ -38,7 +38,7 @@ export function byOutbox(options: DeliveryKindOptions): DeliveryKind {
         );
         coming += Number(source) - Number(delivered);
       }
-      return Math.max(0, coming) + (await kind.pending(world));
+      return Math.max(0, coming - (await kind.dead(world)).length) + (await kind.pending(world));
     },
   };
 }

@@ -11,6 +11,7 @@ import {
   type DeliveryKind,
   type DeliveryKindOptions,
   deliveriesDatabase,
+  refusePoison,
   runsHere,
 } from "./kind.ts";
 
@@ -32,7 +33,16 @@ export function topicKind(options: DeliveryKindOptions): {
     inOrder: true,
     put: (message) => events.publish(message),
     pending: async (world) => Number(await world.port(events).lag(collect.name)),
-    dead: async () => [],
+    async dead() {
+      const { search } = events.consumer(collect.name).deadLetters;
+      const numbers: number[] = [];
+      for (let after: string | undefined; ; ) {
+        const page = await search({}, { limit: 1_000, after });
+        numbers.push(...page.letters.map(({ value }) => (value as Delivery).number));
+        if (page.after === undefined) return numbers;
+        after = page.after;
+      }
+    },
     work: ({ world, recorder, member, signal }) =>
       consumeTopic<Delivery>({
         worker: collect,
@@ -47,7 +57,8 @@ export function topicKind(options: DeliveryKindOptions): {
   return { kind, events };
 }
 
-export function topicHandler(db: DeliveryKind["db"], { workMs, unguarded }: DeliveryKindOptions) {
+export function topicHandler(db: DeliveryKind["db"], options: DeliveryKindOptions) {
+  const { workMs, unguarded } = options;
   let failures = 0;
   return async (batch: Batch<Delivery>): Promise<void> => {
     if (unguarded) {
@@ -58,6 +69,7 @@ export function topicHandler(db: DeliveryKind["db"], { workMs, unguarded }: Deli
       return;
     }
     await systemClock.sleep(workMs);
+    for (const { value } of batch.messages) refusePoison(options, value);
     await batch.apply(
       db,
       ({ key }) => key,

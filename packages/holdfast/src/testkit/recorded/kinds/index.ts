@@ -1,5 +1,6 @@
 /** All of them, by name. */
 import { byOutbox } from "./by-outbox.ts";
+import { byQueue } from "./by-queue.ts";
 import { byTopic } from "./by-topic.ts";
 import type { DeliveryKind, DeliveryKindName, DeliveryKindOptions } from "./kind.ts";
 
@@ -8,6 +9,8 @@ export type { Delivery, DeliveryKind, DeliveryKindName, DeliveryKindOptions } fr
 const kinds: Readonly<Record<DeliveryKindName, (options: DeliveryKindOptions) => DeliveryKind>> = {
   topic: byTopic,
   outbox: byOutbox,
+  queue: byQueue,
+  "ordered queue": byQueue,
 };
 
 export const deliveryKindNames = Object.keys(kinds) as readonly DeliveryKindName[];

@@ -37,7 +37,7 @@ export interface DeliveryKindOptions {
   readonly unguarded: boolean;
 }
 
-export type DeliveryKindName = "topic" | "outbox";
+export type DeliveryKindName = "topic" | "outbox" | "queue" | "ordered queue";
 
 export interface DeliveryKind {
   readonly system: System;
