@@ -4,6 +4,7 @@
  * the table is read, and what is still pending. Whatever was acknowledged had its effect once, in the order of its key.
  */
 import { fileURLToPath } from "node:url";
+import { currentCall } from "../../call/index.ts";
 import { systemClock } from "../../clock/index.ts";
 import { currentWorld } from "../../parts/index.ts";
 import type { DeliveryWorkerTask } from "./fixtures/delivery-worker.ts";
@@ -72,8 +73,13 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
         case "pending":
           fleet.calm();
           // Nothing is under way any more: everything arrives.
-          while ((await kind.pending(currentWorld())) > 0) await systemClock.sleep(50);
-          return [];
+          for (;;) {
+            currentCall()?.signal?.throwIfAborted();
+            // Workers may still be on their way back, and with them what knows how far they are.
+            const pending = await kind.pending(currentWorld()).catch(() => undefined);
+            if (pending === 0) return [];
+            await systemClock.sleep(50);
+          }
         case "dead-letters":
           return kind.dead(currentWorld());
         default:
