@@ -186,6 +186,12 @@ async function commitWith(
     // The server itself refused the INSERT, so the COMMIT behind it was a rollback, or never ran.
     return { kind: "refused", error: inserted.reason as HoldfastError };
   }
+  if (inserted.status === "rejected" && committed.status === "fulfilled") {
+    // The COMMIT was answered, so the INSERT before it never left: this side refused it, for its size perhaps. What
+    // was committed is an empty transaction.
+    const { reason } = inserted;
+    return { kind: "refused", error: reason instanceof HoldfastError ? reason : rolledBack(inserted) };
+  }
   if (committed.status === "fulfilled" && committed.value.command === "COMMIT") return { kind: "appended" };
   if (committed.status === "fulfilled") return { kind: "refused", error: rolledBack(inserted) };
   session.taint();

@@ -113,6 +113,18 @@ test("messages of 10 MB and one of 64 MiB go the whole way, few at a time", {
   expect(got).toEqual(sizes);
 });
 
+test("a publish that is too large for one statement is refused, and not taken for published", async () => {
+  await using topic = await scene({ maxMessageBytes: 64 << 20 });
+  const { port } = topic;
+  const large = { partition: 0, key: "k", json: JSON.stringify("x".repeat(40 << 20)) };
+  await expect(port.publish([large, large])).rejects.toMatchObject({
+    code: "HOLDFAST_INPUT_INVALID",
+    outcome: "not-applied",
+  });
+  await port.publish([{ ...large, json: "1" }]);
+  expect(await port.lag("nobody")).toBe(1n);
+});
+
 test("a wake-up connection that hears nothing is found out and replaced", { timeout: 60_000 }, async () => {
   await using topic = await scene({});
   const { port, config } = topic;
