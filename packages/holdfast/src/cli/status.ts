@@ -9,6 +9,7 @@ import { type WarningStatus, warningText } from "../runtime/warning-board.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
 import { shardLines } from "./status-shards.ts";
+import { topicLines } from "./status-topics.ts";
 import { duration, size, textTable } from "./table.ts";
 
 export const statusCommand: Command = {
@@ -58,6 +59,8 @@ export function statusLines(status: SystemStatus): string[] {
   }
   if (status.inDoubt.length > 0) lines.push("", ...inDoubtLines(status.inDoubt));
   if (status.shards.length > 0) lines.push("", ...shardLines(status.shards));
+  const topics = topicLines(status.topics ?? []);
+  if (topics.length > 0) lines.push("", ...topics);
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
   if (status.warnings.length > 0) lines.push("", "Warnings:", ...status.warnings.map(warningLine));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);

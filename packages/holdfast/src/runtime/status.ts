@@ -97,6 +97,26 @@ export interface MoveStatus {
   readonly error: string | undefined;
 }
 
+/** How far the consumers of a topic are. */
+export interface TopicStatus {
+  readonly topic: string;
+  /** `undefined`: its home did not answer. */
+  readonly consumers:
+    | readonly {
+        readonly name: string;
+        /** Messages that it has not completed. */
+        readonly messages: number;
+        /** There may be more: counting has stopped. */
+        readonly isAtLeast: boolean;
+        /** Age of the oldest of them. */
+        readonly oldestMs: number;
+        readonly deadLetters: number;
+        readonly members: readonly string[];
+        readonly ephemeral: boolean;
+      }[]
+    | undefined;
+}
+
 export interface SystemStatus {
   readonly system: string;
   readonly state: SystemState;
@@ -118,6 +138,7 @@ export interface SystemStatus {
   readonly inDoubt: readonly InDoubtStatus[];
   /** Of databases with more than one node, or with moves that are not over. */
   readonly shards: readonly ShardsStatus[];
+  readonly topics?: readonly TopicStatus[];
   /** What works now and will not bear more rows or users, where the system is being developed. */
   readonly warnings: readonly WarningStatus[];
 }

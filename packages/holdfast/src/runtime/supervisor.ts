@@ -37,9 +37,10 @@ import { sessionSecret } from "./session-secret.ts";
 import { shardStatusReader } from "./shard-status.ts";
 import { startError } from "./start-error.ts";
 import { makeStateFolders } from "./state-folder.ts";
-import type { ArchiveStatus, SystemState, SystemStatus } from "./status.ts";
+import type { ArchiveStatus, SystemState, SystemStatus, TopicStatus } from "./status.ts";
 import { alreadyRunning, claimProject, runningSupervisor } from "./supervisor-file.ts";
 import { teardown } from "./teardown.ts";
+import { topicStatusReader } from "./topic-status.ts";
 import { warningBoard } from "./warning-board.ts";
 import { worldConfig } from "./world-config.ts";
 
@@ -105,6 +106,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let switchArchive: NonNullable<ControlRequests["archive"]> = async () => {};
   let inDoubt: () => SystemStatus["inDoubt"] = () => [];
   let shards: () => Promise<SystemStatus["shards"]> = async () => [];
+  let topics: () => Promise<TopicStatus[]> = async () => [];
   let databases: RunningDatabases = [];
 
   const warnings = warningBoard();
@@ -132,6 +134,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     archives: await archives(),
     inDoubt: inDoubt(),
     shards: await shards(),
+    topics: await topics(),
     warnings: warnings.list(),
   });
 
@@ -242,6 +245,9 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       const reader = shardStatusReader(databases, clock);
       undo.push(() => reader.close());
       shards = () => reader.read();
+      const topicReader = topicStatusReader(description.topics, databases, clock);
+      undo.push(() => topicReader.close());
+      topics = () => topicReader.read();
       undo.push(
         watchMoves({ databases, read: shards, clock, notice: (level, text) => reporter.notice(level, text) }),
       );
