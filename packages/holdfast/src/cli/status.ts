@@ -11,6 +11,7 @@ import { requireSupervisor } from "./require-supervisor.ts";
 import { changeLines } from "./status-changes.ts";
 import { outboxLines } from "./status-outbox.ts";
 import { shardLines } from "./status-shards.ts";
+import { topicLines } from "./status-topics.ts";
 import { duration, size, textTable } from "./table.ts";
 
 export const statusCommand: Command = {
@@ -63,6 +64,8 @@ export function statusLines(status: SystemStatus): string[] {
   if (status.shards.length > 0) lines.push("", ...shardLines(status.shards));
   if (status.changes.length > 0)
     lines.push("", ...printable(changeLines(status.changes).join("\n")).split("\n"));
+  const topics = topicLines(status.topics ?? []);
+  if (topics.length > 0) lines.push("", ...topics);
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
   if (status.warnings.length > 0) lines.push("", "Warnings:", ...status.warnings.map(warningLine));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);

@@ -54,6 +54,9 @@ export async function attemptBatch<Value>(
     );
     handling.catch(() => {}); // of one that is left behind nobody hears
     await Promise.race([handling, given.promise]);
+  } catch (error) {
+    // What a handler throws because it was told to stop says less than why it was told.
+    throw late.signal.aborted && !abort.aborted ? late.signal.reason : error;
   } finally {
     timer.cancel();
     given.cancel();

@@ -101,6 +101,25 @@ export interface MoveStatus {
 
 /** The outbox of one node, as it was some seconds ago. */
 export type OutboxStatus = SourceBacklog;
+/** How far the consumers of a topic are. */
+export interface TopicStatus {
+  readonly topic: string;
+  /** `undefined`: its home did not answer. */
+  readonly consumers:
+    | readonly {
+        readonly name: string;
+        /** Messages that it has not completed. */
+        readonly messages: number;
+        /** There may be more: counting has stopped. */
+        readonly isAtLeast: boolean;
+        /** Age of the oldest of them. */
+        readonly oldestMs: number;
+        readonly deadLetters: number;
+        readonly members: readonly string[];
+        readonly ephemeral: boolean;
+      }[]
+    | undefined;
+}
 
 export interface SystemStatus {
   readonly system: string;
@@ -127,6 +146,7 @@ export interface SystemStatus {
   readonly shards: readonly ShardsStatus[];
   /** How far each change feed has read the log of each node. */
   readonly changes: readonly FeedStatus[];
+  readonly topics?: readonly TopicStatus[];
   /** What works now and will not bear more rows or users, where the system is being developed. */
   readonly warnings: readonly WarningStatus[];
 }

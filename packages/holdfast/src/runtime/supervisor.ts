@@ -39,9 +39,10 @@ import { sessionSecret } from "./session-secret.ts";
 import { shardStatusReader } from "./shard-status.ts";
 import { startError } from "./start-error.ts";
 import { makeStateFolders } from "./state-folder.ts";
-import type { ArchiveStatus, SystemState, SystemStatus } from "./status.ts";
+import type { ArchiveStatus, SystemState, SystemStatus, TopicStatus } from "./status.ts";
 import { alreadyRunning, claimProject, runningSupervisor } from "./supervisor-file.ts";
 import { teardown } from "./teardown.ts";
+import { topicStatusReader } from "./topic-status.ts";
 import { warningBoard } from "./warning-board.ts";
 import { worldConfig } from "./world-config.ts";
 
@@ -109,6 +110,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let outbox: () => SystemStatus["outbox"] = () => [];
   let shards: () => Promise<SystemStatus["shards"]> = async () => [];
   let changes: () => Promise<SystemStatus["changes"]> = async () => [];
+  let topics: () => Promise<TopicStatus[]> = async () => [];
   let databases: RunningDatabases = [];
 
   const warnings = warningBoard();
@@ -138,6 +140,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     inDoubt: inDoubt(),
     shards: await shards(),
     changes: await changes(),
+    topics: await topics(),
     warnings: warnings.list(),
   });
 
@@ -260,6 +263,9 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       });
       undo.push(() => relay.stop());
       changes = () => relay.status();
+      const topicReader = topicStatusReader(description.topics, databases, clock);
+      undo.push(() => topicReader.close());
+      topics = () => topicReader.read();
       undo.push(
         watchMoves({ databases, read: shards, clock, notice: (level, text) => reporter.notice(level, text) }),
       );

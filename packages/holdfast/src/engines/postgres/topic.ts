@@ -25,7 +25,7 @@ import type { OutboxDestination } from "./outbox/destination.ts";
 import { topicDestination } from "./outbox/topic-destination.ts";
 import { Backlog } from "./topic-backlog.ts";
 import { findConsumer, type MemberComing, openConsumer, removeMember, renewMember } from "./topic-group.ts";
-import { checkPlace, topicOperator } from "./topic-operate.ts";
+import { checkPlace, replayToken, topicOperator } from "./topic-operate.ts";
 import { TopicPublisher } from "./topic-publisher.ts";
 import { ConsumerReader, fencedError } from "./topic-reader.ts";
 import { topicWakeup } from "./topic-wakeup.ts";
@@ -118,7 +118,7 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
   const operator = topicOperator({
     log: openLog,
     use,
-    token: () => Buffer.from(clock.random.bytes(9)).toString("base64url"),
+    token: () => replayToken(clock),
     changed: (log) => wakeup.published(log.id),
   });
 

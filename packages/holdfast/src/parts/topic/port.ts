@@ -58,6 +58,8 @@ export interface RecordedBatch {
   readonly mark?: string;
   /** Whether effects under another batch's mark include those of `message`, which is one of this batch. */
   isWithin?(mark: string, message: StoredMessage): boolean;
+  /** What to keep with the effects instead of `mark` where `before` was kept. */
+  keepMark?(before: string): string;
 }
 
 /** A moment: a `Date`. */

@@ -42,10 +42,17 @@ const notOfMessages: ReadonlySet<string> = new Set([
   "HOLDFAST_FENCED",
 ]);
 
+/** Permanent for the call that they ended: the next attempt is another call. */
+const ofTheCall: ReadonlySet<string> = new Set([
+  "HOLDFAST_DEADLINE",
+  "HOLDFAST_ABORTED",
+  "HOLDFAST_RETRIES_EXHAUSTED",
+]);
+
 export function failureKind(error: unknown): FailureKind {
   if (!(error instanceof HoldfastError)) return "counted";
   if (notOfMessages.has(error.code)) return "passing";
-  if (outcomeOf(error) !== "not-applied") return "counted";
+  if (outcomeOf(error) !== "not-applied" || ofTheCall.has(error.code)) return "counted";
   return isPermanent(error) ? "permanent" : "passing";
 }
 
