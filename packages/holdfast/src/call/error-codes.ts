@@ -348,6 +348,11 @@ export const errorCodes = {
     permanent: true,
     summary: "The holder's claim has passed to another: its epoch or fencing token is too old.",
   },
+  HOLDFAST_DEAD_LETTER: {
+    outcome: "unknown",
+    permanent: true,
+    summary: "A message failed however often it was tried, and was put aside so that the others go on.",
+  },
   HOLDFAST_HISTORY_UNREADABLE: {
     outcome: "not-applied",
     permanent: true,

@@ -97,12 +97,13 @@ export class TopicPublisher {
     call?.throwIfOver();
     const traceparent = call && formatTraceparent(call.trace);
     const session = call?.session.encode() || undefined;
-    const outgoing = messages.map(({ partition, key, json }) => ({
+    const outgoing = messages.map(({ partition, key, json, subject }) => ({
       partition,
       key,
       json,
       traceparent,
       session,
+      subject,
     }));
     const bytes = outgoing.reduce((sum, message) => sum + message.json.length + message.key.length, 0);
     this.#admit(outgoing.length, bytes);

@@ -16,7 +16,8 @@ import type { AnyDatabase } from "../database/index.ts";
 import { appendIn, type InTransaction, refuseInside } from "../outbox/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
-import type { OutgoingMessage, TopicPort } from "./port.ts";
+import { type ConsumerHandle, consumerHandle } from "./consumer.ts";
+import type { ConsumerState, OutgoingMessage, TopicPort } from "./port.ts";
 import { prepareMessage } from "./prepare-message.ts";
 
 export interface TopicOptions<Schema extends StandardSchemaV1> {
@@ -24,6 +25,11 @@ export interface TopicOptions<Schema extends StandardSchemaV1> {
   readonly schema: Schema;
   /** Messages with one key keep their order. At most 255 characters. */
   readonly keyBy: (value: StandardSchemaV1.InferOutput<Schema>) => string;
+  /**
+   * The subject of a message, such as `orders.eu.created`: consumers choose by it (`only: ["orders.*.created"]`).
+   * Words of letters, digits, _ and - between dots, at most 255 characters. Default: no subjects.
+   */
+  readonly route?: (value: StandardSchemaV1.InferOutput<Schema>) => string;
   /** Number of partitions, 1 to 256: the most members of a group that can work at once. Default 8. */
   readonly partitions?: number;
   /** The database whose first node keeps the log. Default: the system's first database. */
@@ -36,6 +42,24 @@ export interface TopicOptions<Schema extends StandardSchemaV1> {
    * new begins with the oldest message kept. Longer takes more disk.
    */
   readonly retentionMs?: number;
+  /**
+   * What happens when a consumer is too far behind. Default: nothing; messages are kept until it has read them, and
+   * the disk of the home is the limit.
+   */
+  readonly backlogMax?: BacklogOptions;
+}
+
+export interface BacklogOptions {
+  /** Most messages that the slowest consumer may be behind, 1 to 1_000_000_000. Ephemeral consumers do not count. */
+  readonly messages: number;
+  /**
+   * Beyond that `publish` throws HOLDFAST_OVERLOADED (`refuse`, the default), or waits until there is room, its
+   * deadline passes, or ten seconds do without a deadline (`wait`).
+   *
+   * The bound is kept about, not exactly: how far consumers are is looked up every second, or less often when that
+   * takes long, and each process counts what it published since; what others published meanwhile it does not know.
+   */
+  readonly whenFull?: "refuse" | "wait";
 }
 
 export interface ResolvedTopicOptions {
@@ -43,6 +67,9 @@ export interface ResolvedTopicOptions {
   readonly home: AnyDatabase | undefined;
   readonly maxMessageBytes: number;
   readonly retentionMs: number;
+  /** Whether messages have subjects. */
+  readonly hasSubjects: boolean;
+  readonly backlogMax: Required<BacklogOptions> | undefined;
 }
 
 export const topicDefaults = { partitions: 8, maxMessageBytes: 1 << 20, retentionMs: 86_400_000 } as const;
@@ -74,6 +101,10 @@ export interface Topic<Value> extends Bindable<TopicPort> {
    *   HOLDFAST_ABORTED say in their outcome which of the two.
    */
   publish(value: Value | readonly Value[], options?: PublishOptions): Promise<void>;
+  /** One of its consumers: the worker of that name, or a subscription. */
+  consumer(name: string): ConsumerHandle;
+  /** All of its consumers, and how far each is behind. */
+  consumers(): Promise<readonly ConsumerState[]>;
 }
 
 /** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
@@ -83,14 +114,20 @@ export function topic<Schema extends StandardSchemaV1>(
 ): Topic<StandardSchemaV1.InferOutput<Schema>> {
   type Value = StandardSchemaV1.InferOutput<Schema>;
   const resolved = resolveTopicOptions(name, options);
+  const { schema, keyBy, route } = options;
   const rule = {
     kind: "topic",
     name,
-    schema: options.schema,
-    keyBy: options.keyBy,
+    schema,
+    keyBy,
+    route,
     partitions: resolved.partitions,
     bytesMax: resolved.maxMessageBytes,
   } as const;
+  const during = <T>(operation: string, run: (port: TopicPort) => Promise<T>): Promise<T> =>
+    currentWorld(handle).seam.operation("topic", name, operation, currentCall(), async () =>
+      run(boundPort(handle)),
+    );
   const handle: Topic<Value> = {
     kind: "topic",
     name,
@@ -107,14 +144,17 @@ export function topic<Schema extends StandardSchemaV1>(
         const entries = messages.map((message) => outboxEntry(message, currentCall()));
         await appendIn(tx, handle, entries, (database) => currentWorld(handle).has(database));
       }),
+    consumer: (consumer) => consumerHandle(consumer, during),
+    consumers: () => during("consumers", (port) => port.consumers()),
   };
   return handle;
 }
 
-function outboxEntry({ key, json }: OutgoingMessage, call: Call | undefined) {
+function outboxEntry({ key, json, subject }: OutgoingMessage, call: Call | undefined) {
   return {
     key,
     json,
+    ...(subject === undefined ? {} : { options: JSON.stringify({ subject }) }),
     traceparent: call && formatTraceparent(call.trace),
     session: call?.session.encode() || undefined,
   };
@@ -137,6 +177,8 @@ function resolveTopicOptions<Schema extends StandardSchemaV1>(
     home: options.home,
     maxMessageBytes: options.maxMessageBytes ?? topicDefaults.maxMessageBytes,
     retentionMs: options.retentionMs ?? topicDefaults.retentionMs,
+    hasSubjects: options.route !== undefined,
+    backlogMax: options.backlogMax && { whenFull: "refuse", ...options.backlogMax },
   };
   const problems: string[] = [];
   const naming = namingProblem("topic", name);
@@ -149,6 +191,9 @@ function resolveTopicOptions<Schema extends StandardSchemaV1>(
     problems.push(`maxMessageBytes should be a whole number from 1 to 67108864, got ${maxMessageBytes}`);
   }
   if (!(retentionMs >= 1000)) problems.push(`retentionMs should be at least 1000, got ${retentionMs}`);
+  if (options.route !== undefined && typeof options.route !== "function")
+    problems.push("route should be a function from a message to its subject");
+  problems.push(...backlogProblems(resolved.backlogMax));
   if (typeof options.keyBy !== "function")
     problems.push("keyBy should be a function from a message to its key");
   if (typeof options.schema?.["~standard"]?.validate !== "function") {
@@ -156,4 +201,15 @@ function resolveTopicOptions<Schema extends StandardSchemaV1>(
   }
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `topic "${name}"`, problems);
   return Object.freeze(resolved);
+}
+
+function backlogProblems(backlog: Required<BacklogOptions> | undefined): string[] {
+  if (!backlog) return [];
+  const { messages, whenFull } = backlog;
+  const problems: string[] = [];
+  if (!(Number.isInteger(messages) && messages >= 1 && messages <= 1_000_000_000))
+    problems.push(`backlogMax.messages should be a whole number from 1 to 1000000000, got ${messages}`);
+  if (whenFull !== "refuse" && whenFull !== "wait")
+    problems.push(`backlogMax.whenFull should be "refuse" or "wait", got ${String(whenFull)}`);
+  return problems;
 }

@@ -31,12 +31,13 @@ export function topicDestination(
       const nowMs = clock.monotonicMs();
       const tick = nowMs - tickedAtMs >= tickEveryMs;
       if (tick) tickedAtMs = nowMs;
-      const outgoing = messages.map(({ key, json, traceparent, session: knew }) => ({
+      const outgoing = messages.map(({ key, json, options, traceparent, session: knew }) => ({
         partition: partitionOf(key, opened.partitions),
         key,
         json,
         traceparent,
         session: knew,
+        subject: subjectOf(options),
       }));
       return session.send(appendStatement(opened, { id: drawMarkerId(clock), messages: outgoing, tick }));
     },
@@ -44,4 +45,9 @@ export function topicDestination(
       if (log) published(log);
     },
   };
+}
+
+/** A message's options in the outbox are its subject, if it has one. */
+function subjectOf(options: string | undefined): string | undefined {
+  return options === undefined ? undefined : (JSON.parse(options) as { readonly subject?: string }).subject;
 }
