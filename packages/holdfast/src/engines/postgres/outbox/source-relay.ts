@@ -29,7 +29,7 @@ export interface SourceRelayOptions {
 }
 
 /** Pauses, in milliseconds. Being woken ends any of them. */
-const pauses = { poll: 500, held: 100, seek: 2_000, away: 2_000, forbidden: 60_000 } as const;
+const pauses = { poll: 500, held: 100, seek: 1_000, away: 2_000, forbidden: 60_000 } as const;
 const careMsMax = 60_000;
 /** A cursor is read again after so long: a home that failed over may have an older one, and nobody tells. */
 const refreshMs = 5_000;
@@ -50,6 +50,8 @@ export class SourceRelay {
   readonly #clock: Clock;
   readonly #work: ReadonlyMap<OutboxRoute, Work>;
   readonly #running: Promise<void>;
+  /** Whether the source's role lets it; not known where nothing is installed yet. */
+  #may: boolean | undefined;
   #led: ReadonlySet<string> = new Set();
   #leaseAtMs = Number.NEGATIVE_INFINITY;
   #caredAtMs: number;
@@ -116,9 +118,8 @@ export class SourceRelay {
   async #round(): Promise<number> {
     const { use, routes, owner, reluctant, listen } = this.#options;
     if (this.#clock.monotonicMs() >= this.#leaseAtMs) {
-      const may = await use(mayRelay);
-      if (may === false) return pauses.forbidden;
-      if (may === undefined) return pauses.seek;
+      this.#may ||= await use(mayRelay);
+      if (!this.#may) return this.#may === false ? pauses.forbidden : pauses.away;
       const destinations = routes.filter((route) => this.#works(route)).map((route) => route.name);
       const { leaseMs, renewMs } = leaseDefaults;
       this.#led = await use((session) => takeLeases(session, { owner, reluctant, destinations, leaseMs }));
