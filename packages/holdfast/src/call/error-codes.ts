@@ -39,6 +39,16 @@ export const errorCodes = {
     permanent: true,
     summary: "A value given by a caller does not fit; the field is named.",
   },
+  HOLDFAST_SCHEMA_INCOMPATIBLE: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Versions of a message are not compatible as declared; every place is listed with what to do.",
+  },
+  HOLDFAST_SCHEMA_MISMATCH: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A stored message does not fit the schema that it is to be read with.",
+  },
   HOLDFAST_DEADLINE: { outcome: "unknown", permanent: true, summary: "The call's deadline passed." },
   HOLDFAST_ABORTED: { outcome: "unknown", permanent: true, summary: "The caller gave the call up." },
   HOLDFAST_OVERLOADED: {

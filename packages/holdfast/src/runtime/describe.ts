@@ -12,6 +12,7 @@ import {
   type System,
   type Topic,
 } from "../parts/index.ts";
+import type { DescribedVersions } from "../parts/schema/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
 
 export interface SystemDescription {
@@ -62,6 +63,15 @@ export interface SystemDescription {
     readonly home: string | undefined;
     readonly partitions: number;
     readonly retentionMs: number;
+    readonly versions: DescribedVersions | undefined;
+  }[];
+  readonly schedules: readonly {
+    readonly name: string;
+    /** Name of the database whose first node remembers it. */
+    readonly home: string | undefined;
+    readonly to: { readonly kind: string; readonly name: string };
+    readonly rule: string;
+    readonly missed: string;
   }[];
 }
 
@@ -106,6 +116,14 @@ export function describeSystem(system: System): SystemDescription {
       home: options.home?.name,
       partitions: options.partitions,
       retentionMs: options.retentionMs,
+      versions: options.versions?.description,
+    })),
+    schedules: system.schedules.map(({ name, options: { to, rule, missed } }) => ({
+      name,
+      home: to.options.home?.name,
+      to: { kind: to.kind, name: to.name },
+      rule,
+      missed,
     })),
   };
 }
@@ -116,6 +134,21 @@ export function redeclareTopic({ name, partitions, retentionMs }: SystemDescript
     "~standard": { version: 1, vendor: "holdfast", validate: (value) => ({ value }) },
   };
   return declareTopic(name, { schema, keyBy: () => "", partitions, retentionMs }) as Topic<never>;
+}
+
+export interface VersionedPart {
+  /** Kind and name, such as `topic/orders`. */
+  readonly part: string;
+  /** Name of the database that keeps its messages. */
+  readonly home: string | undefined;
+  readonly versions: DescribedVersions;
+}
+
+/** Of a described system: the parts whose messages have versions. */
+export function versionedParts({ topics, databases }: SystemDescription): VersionedPart[] {
+  return topics.flatMap(({ name, home = databases[0]?.name, versions }) =>
+    versions ? [{ part: `topic/${name}`, home, versions }] : [],
+  );
 }
 
 /** The declaration of a described database, for the engine's migrations. */

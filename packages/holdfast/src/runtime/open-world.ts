@@ -10,6 +10,7 @@ import { postgresInvalidationBus } from "../engines/postgres/bus.ts";
 import { postgresDatabase } from "../engines/postgres/database.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import { type OutboxDestination, startOutboxRelay } from "../engines/postgres/outbox/index.ts";
+import { schedulesByHome, startScheduler } from "../engines/postgres/schedule/index.ts";
 import { postgresTopic } from "../engines/postgres/topic.ts";
 import { developmentWatch } from "../engines/postgres/warnings/development-watch.ts";
 import type { DevelopmentWarning } from "../engines/postgres/warnings/warning.ts";
@@ -110,6 +111,12 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
       world.seam.operation(destination.kind, destination.name, "relay", undefined, run, { source }),
   });
   closers.push(() => relay.stop());
+
+  for (const [nodes, schedules] of schedulesByHome(system.schedules, destinations)) {
+    const scheduler = startScheduler({ home: nodes, schedules, clock, seam: world.seam });
+    closers.push(() => scheduler.stop());
+    for (const { schedule } of schedules) world.bind(schedule, scheduler.port(schedule.name));
+  }
 
   let closing: Promise<void> | undefined;
   return {

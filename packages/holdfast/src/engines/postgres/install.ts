@@ -13,10 +13,12 @@ import { type InstallStep, isOlder, libraryVersion } from "./install-step.ts";
 import { keptFoundInstall, keptInstall } from "./kept-sql.ts";
 import { lookupInstall } from "./lookup/lookup-tables.ts";
 import { markerInstall } from "./marker-sql.ts";
+import { messageSchemaInstall } from "./message-schemas.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { outboxInstall } from "./outbox/outbox-sql.ts";
 import { placementInstall } from "./placement-sql.ts";
 import { rowsInstall } from "./rows-sql.ts";
+import { scheduleInstall } from "./schedule/index.ts";
 import type { PgSession } from "./session.ts";
 import { sqlStateOf } from "./session-error.ts";
 import { shardMapInstall } from "./shard-map-sql.ts";
@@ -39,6 +41,8 @@ export const installSteps: readonly InstallStep[] = [
   keptFoundInstall,
   outboxInstall,
   consumerInstall,
+  messageSchemaInstall,
+  scheduleInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */

@@ -97,10 +97,11 @@ export class TopicPublisher {
     call?.throwIfOver();
     const traceparent = call && formatTraceparent(call.trace);
     const session = call?.session.encode() || undefined;
-    const outgoing = messages.map(({ partition, key, json, subject }) => ({
+    const outgoing = messages.map(({ partition, key, json, subject, version }) => ({
       partition,
       key,
       json,
+      version,
       traceparent,
       session,
       subject,
