@@ -70,10 +70,11 @@ export class OutboxRoute {
     return this.#cursor;
   }
 
-  /** Reads the cursor anew. */
-  async refresh(): Promise<void> {
+  /** Reads the cursor anew. @returns that nothing was moved */
+  async refresh(): Promise<number> {
     this.#cursor = undefined;
     await this.cursor();
+    return 0;
   }
 
   /** How far it is, as the home has it now. */

@@ -486,6 +486,24 @@ test("a batch's effects and what they publish happen once; so does a write with 
   expect(await settled(one)).toEqual(new Map([["ada", ["first", "second", "keyed"]]]));
 });
 
+test("a write of reference tables publishes with its one transaction, at home", async () => {
+  const one = await open();
+  const add = (code: string, fails: boolean) =>
+    one.within(() =>
+      shop.reference.write(async (tx) => {
+        await tx.insertInto("currency").values({ code }).execute();
+        await expect(bought.publish({ customer: "mint", item: code })).rejects.toMatchObject({
+          code: "HOLDFAST_TX_OPEN",
+        });
+        await bought.publish({ customer: "mint", item: code }, { in: tx });
+        if (fails) throw new Error("no");
+      }),
+    );
+  await expect(add("XXX", true)).rejects.toThrow("no");
+  expect(await add("EUR", false)).toMatchObject({ behind: [] });
+  expect(await settled(one)).toEqual(new Map([["mint", ["EUR"]]]));
+});
+
 test("serializable writes that have to be run again publish once, in the order of their commits", async () => {
   const one = await open();
   await Promise.all(

@@ -24,7 +24,7 @@ export interface SourceRelayOptions {
   readonly retentionMs: number;
   /** Has `wake` called when something was committed to the outbox. @returns how to stop */
   listen(wake: () => void): () => void;
-  /** Runs each move, and may tell of it. */
+  /** Runs each move, and each look at the home, and may tell of it. */
   report(route: OutboxRoute, run: () => Promise<number>): Promise<number>;
 }
 
@@ -147,6 +147,7 @@ export class SourceRelay {
   }
 
   async #moveNews(): Promise<void> {
+    const { report } = this.#options;
     const nowMs = this.#clock.monotonicMs();
     const idle = [...this.#work].filter(
       ([route, work]) => this.#led.has(route.name) && !work.running && nowMs >= work.notBeforeMs,
@@ -158,7 +159,7 @@ export class SourceRelay {
     for (const [route, work] of idle) {
       const cursor = refresh ? undefined : route.known;
       if (cursor) known.push({ route, destination: route.name, cursor });
-      else this.#start(work, () => route.refresh());
+      else this.#start(work, () => report(route, () => route.refresh()));
     }
     if (known.length === 0) return;
     const news = await this.#options.use((session) => peek(session, known));
