@@ -313,6 +313,16 @@ export const errorCodes = {
     permanent: false,
     summary: "A move of a shard stopped; it can be gone on with or given up, and data.step says where it is.",
   },
+  HOLDFAST_CHANGES_REFUSED: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "A change feed cannot be read from a server; every reason is listed, and it is looked at again.",
+  },
+  HOLDFAST_CHANGES_GAP: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "Changes of a table cannot be had any more; every row that is there is told anew.",
+  },
   HOLDFAST_IDEMPOTENCY_MISMATCH: {
     outcome: "not-applied",
     permanent: true,
@@ -402,6 +412,11 @@ export const errorCodes = {
     outcome: "unknown",
     permanent: true,
     summary: "A job whose result was asked for was cancelled; an attempt may have been under way.",
+  },
+  HOLDFAST_HANDLERS_STUCK: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "Too many handlers of a worker did not return when their time was up; the process ends.",
   },
   HOLDFAST_JOB_UNKNOWN: {
     outcome: "not-applied",

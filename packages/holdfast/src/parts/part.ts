@@ -19,6 +19,11 @@ export interface Part {
   readonly name: string;
 }
 
+/** A database, to whoever needs no more of it than its name. */
+export interface DatabasePart extends Part {
+  readonly kind: "database";
+}
+
 /** Links a handle's type to the port that a world binds it to. Never present at run time. */
 declare const portType: unique symbol;
 

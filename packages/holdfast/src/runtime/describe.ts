@@ -5,7 +5,12 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { AccessOptions } from "../parts/access.ts";
-import { type ResolvedReplication, shardOptionsOf } from "../parts/database/index.ts";
+import {
+  feedOf,
+  type ResolvedFeed,
+  type ResolvedReplication,
+  shardOptionsOf,
+} from "../parts/database/index.ts";
 import {
   database as declareDatabase,
   topic as declareTopic,
@@ -64,6 +69,8 @@ export interface SystemDescription {
     readonly partitions: number;
     readonly retentionMs: number;
     readonly versions: DescribedVersions | undefined;
+    /** Of one that tells what is committed to a table. */
+    readonly feed: ResolvedFeed | undefined;
   }[];
   readonly schedules: readonly {
     readonly name: string;
@@ -73,6 +80,7 @@ export interface SystemDescription {
     readonly rule: string;
     readonly missed: string;
   }[];
+  readonly queues: readonly { readonly name: string; readonly home: string | undefined }[];
 }
 
 export function describeSystem(system: System): SystemDescription {
@@ -117,6 +125,7 @@ export function describeSystem(system: System): SystemDescription {
       partitions: options.partitions,
       retentionMs: options.retentionMs,
       versions: options.versions?.description,
+      feed: feedOf({ options }),
     })),
     schedules: system.schedules.map(({ name, options: { to, rule, missed } }) => ({
       name,
@@ -125,6 +134,7 @@ export function describeSystem(system: System): SystemDescription {
       rule,
       missed,
     })),
+    queues: system.queues.map(({ name, options }) => ({ name, home: options.home?.name })),
   };
 }
 

@@ -1,5 +1,12 @@
 /** Postgres as an engine: databases, topics and the invalidation bus, and what they need on a server. */
 export { type BusDatabase, postgresInvalidationBus } from "./bus.ts";
+export { type FeedEvent, type FeedState, type FeedStatus, feedNotice } from "./changes/feed-event.ts";
+export {
+  type ChangeRelay,
+  type ChangeRelayOptions,
+  openChangeRelay,
+  type RelayedFeed,
+} from "./changes/relay.ts";
 export type {
   DatabaseConfig,
   HostsDatabaseConfig,
@@ -23,6 +30,7 @@ export {
 } from "./migrate-options.ts";
 export { type MigrationPlan, planMigration } from "./migrate-pending.ts";
 export { type DatabaseNodes, type DatabaseNodesEnv, openDatabaseNodes } from "./nodes.ts";
+export { type PostgresQueue, postgresQueue } from "./queue/queue.ts";
 export type { PlannedMove } from "./reshard/move-check.ts";
 export type { MoveRecord } from "./reshard/move-record.ts";
 export type { MoveProgress } from "./reshard/move-shard.ts";

@@ -8,6 +8,7 @@
 import { HoldfastError } from "../../call/index.ts";
 import { fullJitterMs } from "../../resilience/index.ts";
 import { busInstall } from "./bus-sql.ts";
+import { changesInstall } from "./changes/feed-sql.ts";
 import { decisionInstall } from "./cross-shard-sql.ts";
 import { type InstallStep, isOlder, libraryVersion } from "./install-step.ts";
 import { keptFoundInstall, keptInstall } from "./kept-sql.ts";
@@ -17,6 +18,9 @@ import { messageSchemaInstall } from "./message-schemas.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { outboxInstall } from "./outbox/outbox-sql.ts";
 import { placementInstall } from "./placement-sql.ts";
+import { queueInstall } from "./queue/queue-install.ts";
+import { selectiveInstall } from "./queue/selective/tables.ts";
+import { queueUniqueInstall } from "./queue/unique.ts";
 import { rowsInstall } from "./rows-sql.ts";
 import { scheduleInstall } from "./schedule/index.ts";
 import type { PgSession } from "./session.ts";
@@ -43,6 +47,10 @@ export const installSteps: readonly InstallStep[] = [
   consumerInstall,
   messageSchemaInstall,
   scheduleInstall,
+  changesInstall,
+  queueInstall,
+  queueUniqueInstall,
+  selectiveInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */

@@ -6,9 +6,8 @@
  */
 import { currentCall, refuseProblems } from "../../call/index.ts";
 import { isoTime } from "../../clock/index.ts";
-import type { AnyDatabase } from "../database/index.ts";
 import type { OutboxEntry } from "../outbox/index.ts";
-import { type Bindable, namingProblem, type Part } from "../part.ts";
+import { type Bindable, type DatabasePart, namingProblem, type Part } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
 import { type DueRule, jitterOf, type MissedPolicy } from "./due-step.ts";
 import type { SchedulePort, ScheduleState } from "./port.ts";
@@ -17,7 +16,7 @@ import { cronProblem, cronTicks, everyTicks, type Ticks } from "./ticks.ts";
 /** What a schedule can send to: a topic, or a queue. */
 export interface Destination<Value> extends Part {
   readonly kind: "topic" | "queue";
-  readonly options: { readonly home: AnyDatabase | undefined };
+  readonly options: { readonly home: DatabasePart | undefined };
   /** From a value to what its engine appends. */
   prepare(value: Value): Promise<OutboxEntry>;
 }

@@ -12,9 +12,8 @@ import {
   HoldfastError,
   refuseProblems,
 } from "../../call/index.ts";
-import type { AnyDatabase } from "../database/index.ts";
 import { appendIn, type InTransaction, type OutboxEntry, refuseInside } from "../outbox/index.ts";
-import { type Bindable, namingProblem } from "../part.ts";
+import { type Bindable, type DatabasePart, namingProblem } from "../part.ts";
 import { type Versions, versionsOf } from "../schema/index.ts";
 import { boundPort, currentWorld } from "../world.ts";
 import { type ConsumerHandle, consumerHandle } from "./consumer.ts";
@@ -37,7 +36,7 @@ export interface TopicOptions<Schema extends StandardSchemaV1> {
   /** Number of partitions, 1 to 256: the most members of a group that can work at once. Default 8. */
   readonly partitions?: number;
   /** The database whose first node keeps the log. Default: the system's first database. */
-  readonly home?: AnyDatabase;
+  readonly home?: DatabasePart;
   /** Largest message, as JSON, in bytes. Default 1 MiB. */
   readonly maxMessageBytes?: number;
   /**
@@ -68,7 +67,7 @@ export interface BacklogOptions {
 
 export interface ResolvedTopicOptions {
   readonly partitions: number;
-  readonly home: AnyDatabase | undefined;
+  readonly home: DatabasePart | undefined;
   readonly maxMessageBytes: number;
   readonly retentionMs: number;
   /** Whether messages have subjects. */
