@@ -46,6 +46,7 @@ const status: SystemStatus = {
   archives: [],
   inDoubt: [],
   shards: [],
+  schedules: [],
   warnings: [],
 };
 

@@ -8,6 +8,7 @@ import type { PartInstanceStatus, ServerStatus, SystemStatus } from "../runtime/
 import { type WarningStatus, warningText } from "../runtime/warning-board.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
+import { scheduleLines } from "./status-schedules.ts";
 import { shardLines } from "./status-shards.ts";
 import { duration, size, textTable } from "./table.ts";
 
@@ -58,6 +59,7 @@ export function statusLines(status: SystemStatus): string[] {
   }
   if (status.inDoubt.length > 0) lines.push("", ...inDoubtLines(status.inDoubt));
   if (status.shards.length > 0) lines.push("", ...shardLines(status.shards));
+  if (status.schedules.length > 0) lines.push("", ...scheduleLines(status.schedules));
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
   if (status.warnings.length > 0) lines.push("", "Warnings:", ...status.warnings.map(warningLine));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);

@@ -6,6 +6,7 @@
 import type { AccessOptions } from "../parts/access.ts";
 import { type ResolvedReplication, shardOptionsOf } from "../parts/database/index.ts";
 import { database as declareDatabase, type System } from "../parts/index.ts";
+import type { When } from "../parts/schedule/index.ts";
 import type { DescribedVersions } from "../parts/schema/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
 
@@ -63,8 +64,8 @@ export interface SystemDescription {
     /** Name of the database whose first node remembers it. */
     readonly home: string | undefined;
     readonly to: { readonly kind: string; readonly name: string };
-    readonly rule: string;
-    readonly missed: string;
+    readonly when: When;
+    readonly delayMs: number;
   }[];
 }
 
@@ -110,12 +111,12 @@ export function describeSystem(system: System): SystemDescription {
       partitions: options.partitions,
       versions: options.versions?.description,
     })),
-    schedules: system.schedules.map(({ name, options: { to, rule, missed } }) => ({
+    schedules: system.schedules.map(({ name, options: { to, when, delayMs } }) => ({
       name,
       home: to.options.home?.name,
       to: { kind: to.kind, name: to.name },
-      rule,
-      missed,
+      when,
+      delayMs,
     })),
   };
 }

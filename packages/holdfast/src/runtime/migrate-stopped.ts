@@ -60,6 +60,7 @@ export async function migrateStopped(options: MigrateStoppedOptions): Promise<vo
     archives: [],
     inDoubt: [],
     shards: [],
+    schedules: [],
     warnings: [],
   });
   const server = await serveControl(control.path, {

@@ -97,6 +97,23 @@ export interface MoveStatus {
   readonly error: string | undefined;
 }
 
+/** A schedule as its home remembers it. */
+export interface ScheduleStatus {
+  readonly name: string;
+  /** In words, such as `cron 0 3 * * * in Europe/Berlin`. */
+  readonly rule: string;
+  /** Such as `topic reports`. */
+  readonly to: string;
+  /** `unknown`: its home did not answer. `new`: no process has looked at it yet. `ahead`: the store's clock went back. */
+  readonly state: "on" | "paused" | "ahead" | "new" | "unknown";
+  /** Ticks that were sent. */
+  readonly number: number;
+  /** Of the newest tick that was sent, in milliseconds since the epoch. */
+  readonly sentMs: number | undefined;
+  /** When the next ones are sent, in milliseconds since the epoch. */
+  readonly nextMs: readonly number[];
+}
+
 export interface SystemStatus {
   readonly system: string;
   readonly state: SystemState;
@@ -118,6 +135,7 @@ export interface SystemStatus {
   readonly inDoubt: readonly InDoubtStatus[];
   /** Of databases with more than one node, or with moves that are not over. */
   readonly shards: readonly ShardsStatus[];
+  readonly schedules: readonly ScheduleStatus[];
   /** What works now and will not bear more rows or users, where the system is being developed. */
   readonly warnings: readonly WarningStatus[];
 }

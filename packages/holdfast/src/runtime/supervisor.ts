@@ -33,6 +33,7 @@ import type { Reporter } from "./reporter.ts";
 import { watchMoves } from "./reshard-watch.ts";
 import { type RunningDatabases, runningDatabases } from "./running-databases.ts";
 import { startInstances } from "./running-parts.ts";
+import { type ScheduleBoard, scheduleBoard } from "./schedule-board.ts";
 import { sessionSecret } from "./session-secret.ts";
 import { shardStatusReader } from "./shard-status.ts";
 import { startError } from "./start-error.ts";
@@ -106,6 +107,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let inDoubt: () => SystemStatus["inDoubt"] = () => [];
   let shards: () => Promise<SystemStatus["shards"]> = async () => [];
   let databases: RunningDatabases = [];
+  let schedules: ScheduleBoard | undefined;
 
   const warnings = warningBoard();
 
@@ -132,6 +134,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     archives: await archives(),
     inDoubt: inDoubt(),
     shards: await shards(),
+    schedules: (await schedules?.read()) ?? [],
     warnings: warnings.list(),
   });
 
@@ -182,6 +185,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       down: () => stop("drain"),
       databases: () => databases,
       archive: (how) => switchArchive(how),
+      schedule: (name, how) => {
+        if (!schedules) throw notRunningYet(state);
+        return schedules.set(name, how);
+      },
       migrate,
     });
     undo.push(() => server.close());
@@ -242,6 +249,9 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       const reader = shardStatusReader(databases, clock);
       undo.push(() => reader.close());
       shards = () => reader.read();
+      const board = scheduleBoard(description, databases, clock);
+      undo.push(() => board.close());
+      schedules = board;
       undo.push(
         watchMoves({ databases, read: shards, clock, notice: (level, text) => reporter.notice(level, text) }),
       );
