@@ -358,6 +358,11 @@ export const errorCodes = {
     permanent: true,
     summary: "The holder's claim has passed to another: its epoch or fencing token is too old.",
   },
+  HOLDFAST_DEAD_LETTER: {
+    outcome: "unknown",
+    permanent: true,
+    summary: "A message failed however often it was tried, and was put aside so that the others go on.",
+  },
   HOLDFAST_HISTORY_UNREADABLE: {
     outcome: "not-applied",
     permanent: true,
@@ -387,6 +392,21 @@ export const errorCodes = {
     outcome: "unknown",
     permanent: false,
     summary: "The worker that held a job stopped renewing its lease; the attempt counts as failed.",
+  },
+  HOLDFAST_JOB_DEAD: {
+    outcome: "unknown",
+    permanent: true,
+    summary: "A job whose result was asked for ended as a dead letter; `data.failure` says why.",
+  },
+  HOLDFAST_JOB_CANCELLED: {
+    outcome: "unknown",
+    permanent: true,
+    summary: "A job whose result was asked for was cancelled; an attempt may have been under way.",
+  },
+  HOLDFAST_JOB_UNKNOWN: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A queue has no job with this id, or has it no more.",
   },
 } as const satisfies Record<string, ErrorCodeFacts>;
 

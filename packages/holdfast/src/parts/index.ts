@@ -10,6 +10,7 @@ export {
 } from "./database/index.ts";
 export { type Gateway, type GatewayOptions, gateway, type Route } from "./gateway/index.ts";
 export { isPart, type Part, type PartKind } from "./part.ts";
+export { type Queue, type QueueOptions, queue } from "./queue/index.ts";
 export type { Quantity, Requirements } from "./requirements/index.ts";
 export {
   type MissedPolicy,

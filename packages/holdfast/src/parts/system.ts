@@ -6,6 +6,7 @@ import type { Cache } from "./cache/index.ts";
 import type { AnyDatabase } from "./database/index.ts";
 import type { Gateway } from "./gateway/index.ts";
 import { isPart, namingProblem, type Part } from "./part.ts";
+import type { Queue } from "./queue/index.ts";
 import type { Requirements } from "./requirements/index.ts";
 import type { Schedule } from "./schedule/index.ts";
 import { versionProblems } from "./schema/index.ts";
@@ -32,6 +33,7 @@ export interface System {
   readonly databases: readonly AnyDatabase[];
   readonly caches: readonly Cache[];
   readonly topics: readonly Topic<never>[];
+  readonly queues: readonly Queue<never>[];
   readonly schedules: readonly Schedule[];
   readonly requirements: Requirements | undefined;
 }
@@ -51,12 +53,15 @@ export function system(name: string, options: SystemOptions): System {
     databases: of<AnyDatabase>("database"),
     caches: of<Cache>("cache"),
     topics: of<Topic<never>>("topic"),
+    queues: of<Queue<never>>("queue"),
     schedules: of<Schedule>("schedule"),
     requirements: options.requirements,
   };
   refuseProblems("HOLDFAST_SYSTEM_INVALID", `system "${name}"`, systemProblems(declared, parts));
   return Object.freeze(declared);
 }
+
+const kept = { topic: "its log lives", queue: "its jobs live" } as const;
 
 function systemProblems(declared: System, parts: readonly Part[]): string[] {
   const problems: string[] = [];
@@ -84,23 +89,25 @@ function systemProblems(declared: System, parts: readonly Part[]): string[] {
     const source: Part = worker.options.from;
     if (!parts.includes(source)) {
       problems.push(
-        `worker "${worker.name}" reads topic "${source.name}", which parts does not export: export it`,
+        `worker "${worker.name}" reads ${source.kind} "${source.name}", which parts does not export: export it`,
       );
     }
   }
-  for (const topic of declared.topics) {
-    const { home } = topic.options;
+  for (const { kind, name, options } of [...declared.topics, ...declared.queues]) {
+    const { home } = options;
     if (home && !parts.includes(home)) {
       problems.push(
-        `topic "${topic.name}" has its home in database "${home.name}", which parts does not export: export it`,
+        `${kind} "${name}" has its home in database "${home.name}", which parts does not export: export it`,
       );
     }
-    const { versions } = topic.options;
-    for (const problem of versions ? versionProblems(versions.description) : [])
-      problems.push(`topic "${topic.name}": ${problem}`);
     if (!home && declared.databases.length === 0) {
-      problems.push(`topic "${topic.name}" has no home: declare a database, its log lives there`);
+      problems.push(`${kind} "${name}" has no home: declare a database, ${kept[kind]} there`);
     }
+  }
+  for (const { name, options } of declared.topics) {
+    const { versions } = options;
+    for (const problem of versions ? versionProblems(versions.description) : [])
+      problems.push(`topic "${name}": ${problem}`);
   }
   for (const { name, options } of declared.schedules) {
     const { to } = options;
@@ -110,8 +117,10 @@ function systemProblems(declared: System, parts: readonly Part[]): string[] {
       );
     }
   }
-  const { services, workers, databases, topics, caches } = declared;
-  const homes = topics.flatMap(({ options }) => options.home?.name ?? databases[0]?.name ?? []);
+  const { services, workers, databases, topics, queues, caches } = declared;
+  const homes = [...topics, ...queues].flatMap(
+    ({ options }) => options.home?.name ?? databases[0]?.name ?? [],
+  );
   problems.push(
     ...systemAccessProblems({
       parts: [...services, ...workers],

@@ -3,9 +3,15 @@
  * part's module has what it must, and sends this. A module that hangs, exits or throws while it is loaded can
  * therefore not take the supervisor with it.
  */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { AccessOptions } from "../parts/access.ts";
 import { type ResolvedReplication, shardOptionsOf } from "../parts/database/index.ts";
-import { database as declareDatabase, type System } from "../parts/index.ts";
+import {
+  database as declareDatabase,
+  topic as declareTopic,
+  type System,
+  type Topic,
+} from "../parts/index.ts";
 import type { When } from "../parts/schedule/index.ts";
 import type { DescribedVersions } from "../parts/schema/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
@@ -57,6 +63,7 @@ export interface SystemDescription {
     readonly name: string;
     readonly home: string | undefined;
     readonly partitions: number;
+    readonly retentionMs: number;
     readonly versions: DescribedVersions | undefined;
   }[];
   readonly schedules: readonly {
@@ -109,6 +116,7 @@ export function describeSystem(system: System): SystemDescription {
       name,
       home: options.home?.name,
       partitions: options.partitions,
+      retentionMs: options.retentionMs,
       versions: options.versions?.description,
     })),
     schedules: system.schedules.map(({ name, options: { to, when, delayMs } }) => ({
@@ -119,6 +127,14 @@ export function describeSystem(system: System): SystemDescription {
       delayMs,
     })),
   };
+}
+
+/** The declaration of a described topic, for whoever moves messages that were checked when they were published. */
+export function redeclareTopic({ name, partitions, retentionMs }: SystemDescription["topics"][number]) {
+  const schema: StandardSchemaV1 = {
+    "~standard": { version: 1, vendor: "holdfast", validate: (value) => ({ value }) },
+  };
+  return declareTopic(name, { schema, keyBy: () => "", partitions, retentionMs }) as Topic<never>;
 }
 
 export interface VersionedPart {

@@ -2,7 +2,7 @@
  * The engine of a database part on Postgres: finds the shard of a key and the node of a shard, and has the read
  * or the write done there.
  */
-import type { Kysely } from "kysely";
+import type { Kysely, Transaction } from "kysely";
 import { type Call, currentCall, HoldfastError, type LogPosition, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { FullDatabasePort } from "../../parts/database/full-port.ts";
@@ -231,16 +231,14 @@ export function postgresDatabase(
     locator.locate(strategy.by === "range" && strategy.of === "integer" ? BigInt(String(key)) : key);
   return {
     ...sharded,
-    writeOnce: async (shard, guard, run, undone) =>
-      writeWith(
-        shard,
-        guardProofs(guard),
-        async (tx) => {
-          await run(tx);
-          return true;
-        },
-        undone,
-      ),
+    writeOnce: async (shard, guard, run, undone) => {
+      const { proofs, markBefore } = guardProofs(guard);
+      const once = async (tx: Transaction<AnyTables>) => {
+        await run(tx, markBefore());
+        return true;
+      };
+      return writeWith(shard, proofs, once, undone);
+    },
     lookups: postgresLookups(declaration, { ...sharded, locate: locateText }, clock),
     reference: postgresReference({
       database: declaration.name,

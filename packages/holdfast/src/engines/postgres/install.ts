@@ -23,7 +23,7 @@ import type { PgSession } from "./session.ts";
 import { sqlStateOf } from "./session-error.ts";
 import { shardMapInstall } from "./shard-map-sql.ts";
 import { timelineInstall } from "./timeline-sql.ts";
-import { tombstoneInstall, topicInstall } from "./topic-sql.ts";
+import { consumerInstall, tombstoneInstall, topicInstall } from "./topic-sql.ts";
 
 /** In the order in which they run. A block appends its steps; none is ever removed or edited. */
 export const installSteps: readonly InstallStep[] = [
@@ -40,6 +40,7 @@ export const installSteps: readonly InstallStep[] = [
   timelineInstall,
   keptFoundInstall,
   outboxInstall,
+  consumerInstall,
   messageSchemaInstall,
   scheduleInstall,
 ];

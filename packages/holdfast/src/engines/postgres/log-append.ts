@@ -13,6 +13,7 @@
  *   exclusive lock and after a look at what is in it, so a slow INSERT into an old one is safe.
  */
 import { HoldfastError } from "../../call/index.ts";
+import { timelineNow } from "./log-sequence.ts";
 import { type TopicLog, topicLock } from "./log-tables.ts";
 import { flushed, writeAtOnce } from "./log-transaction.ts";
 import type { PgSession } from "./session.ts";
@@ -26,6 +27,8 @@ export interface AppendMessage {
   readonly traceparent: string | undefined;
   /** The publisher's session, encoded. */
   readonly session: string | undefined;
+  /** What consumers choose by, if it has one. */
+  readonly subject?: string | undefined;
   /** Of the schema it was validated by, where the topic declares versions. */
   readonly version?: number | undefined;
 }
@@ -53,7 +56,8 @@ export const separator = "\u001e";
 const insertSql = (log: TopicLog) => `
 with message as materialized (
   select m.* from unnest($2::int2[], $3::text[], string_to_array($4::text, E'\\x1e'), $5::text[],
-      $8::text[], $9::int[]) with ordinality as m (partition, key, value, traceparent, session, version, n)
+      $8::text[], $9::text[], $10::int[])
+    with ordinality as m (partition, key, value, traceparent, session, subject, version, n)
 ), evidence as (
   insert into holdfast.topic_batch (id) values ($1::uuid)
 ), locked as materialized (
@@ -63,8 +67,10 @@ with message as materialized (
 ), tick as (
   insert into holdfast.topic_tick (topic, snapshot) select ${log.id}, pg_current_snapshot() where $7::bool
 )
-insert into ${log.table} (segment, partition, key, value, traceparent, session, version)
-select topic.segment, m.partition, m.key, m.value::json, m.traceparent, m.session, m.version
+insert into ${log.table}
+  (segment, partition, key, value, traceparent, session, subject, version, bytes, timeline)
+select topic.segment, m.partition, m.key, m.value::json, m.traceparent, m.session, m.subject, m.version,
+       octet_length(m.value), (select ${timelineNow})
   from locked, holdfast.topic, message m
  where topic.id = ${log.id} and locked.n is not null
  order by m.n`;
@@ -166,6 +172,7 @@ export function appendStatement(log: TopicLog, { id, messages, tick }: AppendBat
       [...new Set(messages.map((message) => lockSlotOf(message.key)))],
       tick,
       messages.map((message) => message.session ?? null),
+      messages.map((message) => message.subject ?? null),
       messages.map((message) => message.version ?? null),
     ],
   };

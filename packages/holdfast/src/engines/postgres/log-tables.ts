@@ -40,24 +40,27 @@ export function topicLock(topicId: number): number {
  */
 export async function openTopicLog(session: PgSession, name: string, partitions: number): Promise<TopicLog> {
   const known = await findLog(session, name);
-  if (known) await addNewColumns(session, known);
+  if (known) await addColumns(session, known);
   return checked(known ?? (await makeLog(session, name, partitions)), partitions);
 }
 
-/** What logs of an earlier version lack: the publisher's session, the version of the message's schema. */
-const newColumns = { session: "text", version: "int" } as const;
+/** What logs that an earlier version made do not have. */
+const laterColumns = { session: "text", subject: "text", bytes: "int", timeline: "int" } as const;
 
-/** An earlier version of this library made the log, or makes one beside this one. */
-async function addNewColumns(session: PgSession, log: TopicLog): Promise<void> {
+/** Rows of an earlier version, which may still run beside this one, have none of these. */
+async function addColumns(session: PgSession, log: TopicLog): Promise<void> {
   const { rows } = await session.send<{ name: string }>({
-    text: "select attname::text as name from pg_attribute where attrelid = $1::regclass and not attisdropped",
-    values: [log.table],
+    text: `select attname::text as name from pg_attribute
+      where attrelid = $1::regclass and attname = any ($2::text[]) and not attisdropped`,
+    values: [log.table, Object.keys(laterColumns)],
   });
-  const missing = Object.entries(newColumns).filter(([column]) => !rows.some(({ name }) => name === column));
+  const missing = Object.entries(laterColumns).filter(
+    ([column]) => !rows.some(({ name }) => name === column),
+  );
   if (missing.length === 0) return;
   // Publishers and readers queue behind a waiting change: it gives up soon, and whoever opens next tries again.
-  const adds = missing.map(([column, type]) => `add column if not exists ${column} ${type}`);
-  const change = `alter table ${log.table} ${adds.join(", ")}`;
+  const added = missing.map(([column, type]) => `add column if not exists ${column} ${type}`).join(", ");
+  const change = `alter table ${log.table} ${added}`;
   await session
     .send({ text: `begin read write; set local lock_timeout to '2s'; ${change}; commit` })
     .catch((error: unknown) => {
@@ -123,7 +126,13 @@ function logTableSql(table: string): string {
       value json not null,
       traceparent text,
       session text,
-      version int
+      subject text,
+      -- Version of the schema that the value was validated by.
+      version int,
+      -- Length of the value as text.
+      bytes int,
+      -- Timeline of the server that took it: the id of a transaction means something only on its timeline.
+      timeline int
     ) partition by list (segment);
     create index on ${table} (partition, xid);
     ${segments.map((n) => `create table ${table}_${n} partition of ${table} for values in (${n});`).join("\n    ")}`;

@@ -97,13 +97,14 @@ export class TopicPublisher {
     call?.throwIfOver();
     const traceparent = call && formatTraceparent(call.trace);
     const session = call?.session.encode() || undefined;
-    const outgoing = messages.map(({ partition, key, json, version }) => ({
+    const outgoing = messages.map(({ partition, key, json, subject, version }) => ({
       partition,
       key,
       json,
       version,
       traceparent,
       session,
+      subject,
     }));
     const bytes = outgoing.reduce((sum, message) => sum + message.json.length + message.key.length, 0);
     this.#admit(outgoing.length, bytes);

@@ -1,4 +1,7 @@
-export { type Queue, queue } from "./declare.ts";
+export type { DeadChoice, DeadLetters } from "./dead-letters.ts";
+export { type EnqueueEntry, enqueueJobsMax, type Queue, queue } from "./declare.ts";
+export { jobLostFailure, queueFullError, roomWaitMs } from "./errors.ts";
+export type { JobSearch } from "./job-search.ts";
 export {
   type GroupOptions,
   isSelective,
@@ -23,3 +26,6 @@ export type {
   QueuePort,
   UniqueKey,
 } from "./port.ts";
+export { type EnqueueOptions, jobLimits } from "./prepare-job.ts";
+export type { ResultOptions } from "./result.ts";
+export { failureOf, retryStep } from "./retry-step.ts";

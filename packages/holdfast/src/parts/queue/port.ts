@@ -167,7 +167,9 @@ export interface QueuePort {
    */
   claim(member: QueueMember, jobsMax: number, bytesMax: number): Promise<readonly ClaimedJob[]>;
   /**
-   * Ends attempts. A job that is dead after its last attempt, or by `dead`, goes to the dead letters.
+   * Ends attempts, each job as its end says: who ends it decides by `retryStep` whether it comes again. The engine
+   * itself ends only those of lost members: as dead letters with `jobLostFailure` after the last attempt, or at once
+   * where `retry.unknown` says so, and otherwise by another attempt.
    *
    * @returns for each whether it counted: false when another attempt has taken its place, or it had ended before
    */
@@ -181,13 +183,18 @@ export interface QueuePort {
   wait(maxWaitMs: number, signal: AbortSignal): Promise<void>;
   /**
    * `cancelled`: it was waiting and will not run. `requested`: it runs, and its handler is told with the member's next
-   * heartbeat. `ended`: too late. `unknown`: there is no such job any more.
+   * heartbeat; an attempt that then ends as `retry` or `released`, or is lost, leaves the job cancelled; one that ends
+   * as `done` or `dead` was quicker. `ended`: too late. `unknown`: there is no such job any more.
    */
   cancel(id: string): Promise<"cancelled" | "requested" | "ended" | "unknown">;
   get(id: string): Promise<JobView | undefined>;
   search(filter: JobFilter, limit: number, after: string | undefined): Promise<JobPage>;
   counts(): Promise<QueueCounts>;
-  /** Dead letters that fit run again, from attempt 1, under their own ids. @returns how many */
+  /**
+   * Dead letters that fit run again, from attempt 1, under their own ids, without the unique keys they had.
+   *
+   * @returns how many
+   */
   redrive(filter: Omit<JobFilter, "state">, limit: number): Promise<number>;
   /** Dead letters that fit are deleted. @returns how many */
   discard(filter: Omit<JobFilter, "state">, limit: number): Promise<number>;

@@ -1,5 +1,7 @@
 export { assignStep } from "./assign-step.ts";
+export type { ConsumerHandle } from "./consumer.ts";
 export {
+  type BacklogOptions,
   type ResolvedTopicOptions,
   type Topic,
   type TopicEntryOptions,
@@ -7,4 +9,22 @@ export {
   topic,
   topicDefaults,
 } from "./declare.ts";
-export type { OutgoingMessage, PartitionClaim, RecordedBatch, StoredMessage, TopicPort } from "./port.ts";
+export type {
+  BatchFailure,
+  BatchWish,
+  ConsumerOpening,
+  ConsumerState,
+  DeadLetter,
+  DeadLetterFilter,
+  DeadLetterPage,
+  Moment,
+  OutgoingMessage,
+  PartitionClaim,
+  PartitionLag,
+  RecordedBatch,
+  Replayed,
+  StoredMessage,
+  TopicPlace,
+  TopicPort,
+} from "./port.ts";
+export { subjectMatches } from "./subject.ts";

@@ -1,9 +1,8 @@
-export { type Batch, openBatch } from "./batch.ts";
+export { type Batch, type BatchHandler, openBatch } from "./batch.ts";
+export { type Worker, worker } from "./declare.ts";
 export {
-  type BatchHandler,
   type ResolvedWorkerOptions,
-  type Worker,
   type WorkerOptions,
-  worker,
+  type WorkerRetryOptions,
   workerDefaults,
-} from "./declare.ts";
+} from "./options.ts";

@@ -65,25 +65,25 @@ interface CursorRow {
 const columns = `seq::text, id::text, tick::text, from_snapshot::text as "from", to_snapshot::text as "to",
   after_position::text as after, more, recheck_seq::text as "recheckSeq", recheck_position::text as "recheckPosition"`;
 
-/** @returns the newest cursor, and whether messages are held back for the source's destination */
+/** @returns the newest cursor, and how many messages of the source are held back at the home */
 export async function readCursor(
   home: PgSession,
   source: string,
   destination: string,
-): Promise<{ readonly cursor: Cursor; readonly holds: boolean }> {
+): Promise<{ readonly cursor: Cursor; readonly held: number }> {
   const newest = home.send<CursorRow>({
     text: `select ${columns} from holdfast.outbox_cursor where source = $1 and destination = $2
       order by holdfast.outbox_cursor.seq desc limit 1`,
     values: [source, destination],
     prepare: true,
   });
-  const held = home.send<{ holds: boolean }>({
-    text: "select exists (select from holdfast.outbox_held where destination = $1 and source = $2) as holds",
+  const holding = home.send<{ held: number }>({
+    text: "select count(*)::int as held from holdfast.outbox_held where destination = $1 and source = $2",
     values: [destination, source],
     prepare: true,
   });
-  const [{ rows }, { rows: holding }] = await Promise.all([newest, held]);
-  return { cursor: rows[0] ? cursorOf(rows[0]) : noCursor, holds: holding[0]?.holds === true };
+  const [{ rows }, { rows: counted }] = await Promise.all([newest, holding]);
+  return { cursor: rows[0] ? cursorOf(rows[0]) : noCursor, held: counted[0]?.held ?? 0 };
 }
 
 function cursorOf({ recheckSeq, recheckPosition, seq, ...row }: CursorRow): Cursor {

@@ -14,26 +14,42 @@ export async function mayRelay(session: PgSession): Promise<boolean | undefined>
   return rows[0]?.may ?? undefined;
 }
 
-/** Takes or renews leases, by the source's clock. @returns the destinations that are this process's now */
+export interface LeaseAsk {
+  /** Of this process: new for each. */
+  readonly owner: string;
+  /** Leaves leases to whoever is not: for a process that has other things to do. */
+  readonly reluctant: boolean;
+  readonly destinations: readonly string[];
+  readonly leaseMs: number;
+}
+
+/**
+ * Takes or renews leases, by the source's clock, and lets go of those that are not asked for any more.
+ *
+ * @returns the destinations that are this process's now
+ */
 export async function takeLeases(
   session: PgSession,
-  owner: string,
-  destinations: readonly string[],
-  leaseMs: number,
+  { owner, reluctant, destinations, leaseMs }: LeaseAsk,
 ): Promise<ReadonlySet<string>> {
   const begun = session.push({ text: "begin read write; set local synchronous_commit = off" });
   const taken = session.send<{ destination: string }>({
-    text: `insert into holdfast.outbox_lease as held (destination, owner, expires_at)
-      select asked.destination, $2, clock_timestamp() + $3::float8 * interval '1 millisecond'
+    text: `with dropped as (
+        delete from holdfast.outbox_lease where owner = $2 and destination <> all ($1::text[])
+      )
+      insert into holdfast.outbox_lease as held (destination, owner, expires_at, reluctant)
+      select asked.destination, $2, clock_timestamp() + $3::float8 * interval '1 millisecond', $4::bool
         from unnest($1::text[]) as asked (destination)
        -- Looked at first, so that those who only ask lock nothing.
        where not exists (select from holdfast.outbox_lease other where other.destination = asked.destination
-         and other.owner <> $2 and other.expires_at >= clock_timestamp())
+         and other.owner <> $2 and other.expires_at >= clock_timestamp() and (not other.reluctant or $4::bool))
        order by asked.destination
-      on conflict (destination) do update set owner = excluded.owner, expires_at = excluded.expires_at
+      on conflict (destination) do update
+        set owner = excluded.owner, expires_at = excluded.expires_at, reluctant = excluded.reluctant
        where held.owner = excluded.owner or held.expires_at < clock_timestamp()
+          or (held.reluctant and not excluded.reluctant)
       returning destination`,
-    values: [destinations, owner, leaseMs],
+    values: [destinations, owner, leaseMs, reluctant],
     prepare: true,
   });
   const ended = session.send({ text: "commit" });

@@ -59,8 +59,8 @@ export class OutboxRoute {
   /** The cursor, as this process read it last; read at home when it is not known. */
   async cursor(): Promise<Cursor> {
     if (this.#cursor) return this.#cursor;
-    const { cursor, holds } = await this.#env.home((session) => readCursor(session, this.source, this.name));
-    this.#holds = holds;
+    const { cursor, held } = await this.standing();
+    this.#holds = held > 0;
     this.#cursor = cursor;
     return cursor;
   }
@@ -70,9 +70,15 @@ export class OutboxRoute {
     return this.#cursor;
   }
 
-  /** The cursor as the home has it now. */
-  async readAnew(): Promise<Cursor> {
-    return (await this.#env.home((session) => readCursor(session, this.source, this.name))).cursor;
+  /** Reads the cursor anew. */
+  async refresh(): Promise<void> {
+    this.#cursor = undefined;
+    await this.cursor();
+  }
+
+  /** How far it is, as the home has it now. */
+  standing(): Promise<{ readonly cursor: Cursor; readonly held: number }> {
+    return this.#env.home((session) => readCursor(session, this.source, this.name));
   }
 
   /** Whether something waits for the old place of its shard. */

@@ -55,6 +55,8 @@ create index on holdfast.outbox_tick (pg_snapshot_xmax(snapshot));
 create table holdfast.outbox_lease (
   destination text primary key,
   owner text not null,
+  -- Whether the owner leaves it to anybody who is willing.
+  reluctant boolean not null default false,
   expires_at timestamptz not null
 ) with (fillfactor = 50);
 -- As a home. How far the relay of a source is: the newest row counts, and is appended in the transaction that appends

@@ -1,15 +1,18 @@
 /** What is published in a transaction: with it or not at all, each once, in order, whatever happens to the relay. */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { Kysely, PostgresDialect, sql, type Transaction } from "kysely";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Call, inCall, Session } from "../../../call/index.ts";
 import { seededRandom, systemClock } from "../../../clock/index.ts";
-import { database } from "../../../parts/index.ts";
+import { database, topic } from "../../../parts/index.ts";
 import { startTestPostgres, type TestPostgres, until } from "../../../testkit/index.ts";
 import type { DatabaseConfig } from "../config.ts";
 import { postgresDatabase } from "../database.ts";
 import { commitProxy } from "../fixtures/commit-proxy.ts";
+import { grantRoles } from "../roles.ts";
 import type { PgSession } from "../session.ts";
+import { countUp, numbers, settled, sorted } from "./fixtures/counting.ts";
 import { bought, openShop, type Shop, type ShopOptions, shop, type Tables } from "./fixtures/shop.ts";
 import { primarySessions } from "./relay.ts";
 
@@ -28,52 +31,15 @@ afterEach(async () => {
   for (const one of shops.splice(0).reverse()) await one.close();
 });
 
+const anything: StandardSchemaV1<unknown, unknown> = {
+  "~standard": { version: 1, vendor: "holdfast-tests", validate: (value) => ({ value }) },
+};
+
 async function open(options: ShopOptions = {}): Promise<Shop> {
   const one = await openShop(config, options);
   shops.push(one);
   return one;
 }
-
-/** Everything that was delivered since, by customer, once what is published now has come from every shard. */
-async function settled(from: Shop): Promise<Map<string, string[]>> {
-  const marks = ["a", "b", "c", "d", "e", "f", "g", "h"].map((name) => `mark-${name}`);
-  expect(new Set(marks.map((mark) => from.within(() => shop.at(mark).index))).size).toBe(4);
-  for (const mark of marks) await from.buy(mark, "mark");
-  const items = new Map<string, string[]>();
-  const look = async () => {
-    for (const { value } of await from.delivered())
-      items.set(value.customer, [...(items.get(value.customer) ?? []), value.item]);
-    return marks.every((mark) => items.has(mark));
-  };
-  await until(look, { what: "all that was published", timeoutMs: 30_000 });
-  for (const mark of marks) {
-    expect(items.get(mark)).toEqual(["mark"]);
-    items.delete(mark);
-  }
-  return items;
-}
-
-/** Sorted by customer, for comparing. */
-const sorted = (items: ReadonlyMap<string, readonly string[]>) =>
-  [...items].sort(([a], [b]) => (a < b ? -1 : 1));
-const numbers = (count: number) => Array.from({ length: count }, (_, n) => String(n + 1));
-
-/** Takes the next number of a customer, and publishes it: the row's lock says in which order they commit. */
-const countUp = (from: Shop, customer: string, count = 1) =>
-  from.within(() =>
-    shop.at(customer).write(async (tx) => {
-      const { n } = await tx
-        .insertInto("stock")
-        .values({ item: customer, n: count })
-        .onConflict((conflict) =>
-          conflict.column("item").doUpdateSet((row) => ({ n: row("stock.n", "+", count) })),
-        )
-        .returning("n")
-        .executeTakeFirstOrThrow();
-      const values = Array.from({ length: count }, (_, i) => ({ customer, item: String(n - count + 1 + i) }));
-      await bought.publish(values, { in: tx });
-    }),
-  );
 
 test("what a transaction publishes comes with its commit, on any shard and node, and not without it", async () => {
   const one = await open();
@@ -458,7 +424,7 @@ test("a source that has lost its ticks is read anew, and nothing comes twice", a
   }
 });
 
-test("a destination that cannot be reached holds up no other, and gets its own later", async () => {
+test("what is for a destination that cannot be reached waits, and comes when it can", async () => {
   let away = true;
   let tried = 0;
   const one = await open({
@@ -476,4 +442,65 @@ test("a destination that cannot be reached holds up no other, and gets its own l
   expect(await one.delivered()).toEqual([]);
   away = false;
   expect(await settled(one)).toEqual(new Map([["ada", numbers(10)]]));
+});
+
+test("a role without rights at the topic's home publishes; who has them moves it, and leaves it to whoever is willing", async () => {
+  const home = await postgres.freshDatabase();
+  const owner = await open({ home, reluctant: true });
+  const name = `seller_${config.nodes[0]?.primary.database.replaceAll("-", "_")}`;
+  const role = { name, password: "sells-all-day-long", access: "read-write" } as const;
+  await grantRoles(owner.nodes, [role], systemClock.random);
+  await grantRoles(owner.home, [], systemClock.random);
+  const as = (to: DatabaseConfig): DatabaseConfig => ({
+    ...to,
+    nodes: to.nodes.map((node) => ({
+      ...node,
+      primary: { ...node.primary, user: role.name, password: role.password },
+    })),
+  });
+  // Its relay is willing, and cannot: so it lets go.
+  const seller = await openShop(as(config), { home: as(home), migrate: false });
+  shops.push(seller);
+  for (let i = 0; i < 5; i++) await countUp(seller, "ada");
+  expect(await settled(owner)).toEqual(new Map([["ada", numbers(5)]]));
+
+  const willing = await open({ home });
+  const leaders = () =>
+    primarySessions(
+      owner.nodes,
+      "node-1",
+      systemClock,
+    )(async (session) => {
+      const { rows } = await session.send<{ reluctant: boolean }>({
+        text: "select reluctant from holdfast.outbox_lease",
+      });
+      return rows.map((row) => row.reluctant);
+    });
+  await until(async () => (await leaders()).join() === "false", { what: "the willing one to lead" });
+  await countUp(seller, "ada");
+  expect(await settled(willing, 30_000, owner)).toEqual(new Map([["ada", ["6"]]]));
+});
+
+test("what waits is told: how much, for whom, since when, and what nobody will ever move", async () => {
+  const one = await open({ relays: false });
+  const watching = await open();
+  await watching.relay?.stop();
+  await countUp(one, "ada", 3);
+  const node = one.nodes.map.place(one.within(() => shop.at("ada").index)).node;
+  const gone = topic("gone", { schema: anything, keyBy: () => "k", partitions: 1 });
+  one.world.bind(gone, one.port as never);
+  await one.within(() => shop.at("ada").write((tx) => gone.publish("lost", { in: tx })));
+  const backlogOf = async () =>
+    (await watching.relay?.backlogs())?.find((backlog) => backlog.node === node)?.routes;
+  expect(await backlogOf()).toMatchObject([
+    { destination: "topic:bought", state: "moving", waiting: 3, held: 0 },
+    { destination: "topic:gone", state: "unknown" },
+  ]);
+  expect((await backlogOf())?.[0]?.oldestMs).toBeGreaterThan(0);
+  const relaying = await open();
+  await settled(relaying);
+  expect(await backlogOf()).toMatchObject([
+    { destination: "topic:bought", state: "moving", waiting: 0, oldestMs: 0 },
+    { destination: "topic:gone", state: "unknown" },
+  ]);
 });

@@ -9,6 +9,7 @@ import { drawMarkerId } from "../marker.ts";
 import type { DatabaseNodes } from "../nodes.ts";
 import { checkPrimary } from "../read-position.ts";
 import { topicWakeup } from "../topic-wakeup.ts";
+import { type SourceBacklog, sourceBacklog } from "./backlog.ts";
 import type { OutboxDestination } from "./destination.ts";
 import type { UseSession } from "./held.ts";
 import { OutboxRoute } from "./move-on.ts";
@@ -27,6 +28,8 @@ export interface OutboxRelayOptions {
   readonly clock: Clock;
   /** How long messages that were moved are kept at least, in milliseconds by the source's clock. Default an hour. */
   readonly retentionMs?: number;
+  /** Leaves the work to others, as long as there are any. Default false. */
+  readonly reluctant?: boolean;
   /** Runs each move of a batch, and may tell of it. Default: nobody is told. */
   readonly report?: (route: OutboxRoute, run: () => Promise<number>) => Promise<number>;
 }
@@ -34,6 +37,8 @@ export interface OutboxRelayOptions {
 export interface OutboxRelay {
   /** From each source to each destination. */
   readonly routes: readonly OutboxRoute[];
+  /** What waits at each source. */
+  readonly backlogs: () => Promise<readonly SourceBacklog[]>;
   /** What is under way ends first. May be called again. */
   stop(): Promise<void>;
 }
@@ -59,11 +64,12 @@ export function primarySessions(nodes: DatabaseNodes, node: string, clock: Clock
 
 export function startOutboxRelay(options: OutboxRelayOptions): OutboxRelay {
   const { databases, destinations, clock, retentionMs = retentionDefaultMs } = options;
-  const { report = (_, run) => run() } = options;
+  const { reluctant = false, report = (_, run) => run() } = options;
   const owner = drawMarkerId(clock);
   const routes: OutboxRoute[] = [];
   const stops: (() => Promise<void>)[] = [];
-  if (destinations.length === 0) return { routes, stop: async () => {} };
+  const backlogs: (() => Promise<SourceBacklog>)[] = [];
+  if (destinations.length === 0) return { routes, backlogs: async () => [], stop: async () => {} };
   for (const { name: database, nodes } of databases) {
     const uses = new Map(nodes.config.nodes.map(({ name }) => [name, primarySessions(nodes, name, clock)]));
     const source = (node: string) => {
@@ -84,11 +90,13 @@ export function startOutboxRelay(options: OutboxRelayOptions): OutboxRelay {
         homeOf: (route) => homes.get(route) as UseSession,
         clock,
         owner,
+        reluctant,
         retentionMs,
         listen: (wake) => wakeup.listen(outboxWakeupId, wake),
         report,
       });
       routes.push(...homes.keys());
+      backlogs.push(() => sourceBacklog({ database, node, routes: [...homes.keys()], use: source(node) }));
       stops.push(async () => {
         await relay.stop();
         await wakeup.release();
@@ -98,6 +106,7 @@ export function startOutboxRelay(options: OutboxRelayOptions): OutboxRelay {
   let stopping: Promise<unknown> | undefined;
   return {
     routes,
+    backlogs: () => Promise.all(backlogs.map((read) => read())),
     async stop() {
       stopping ??= Promise.all(stops.map((stop) => stop()));
       await stopping;

@@ -20,6 +20,7 @@ export interface SourceRelayOptions {
   readonly clock: Clock;
   /** Of this process: new for each. */
   readonly owner: string;
+  readonly reluctant: boolean;
   readonly retentionMs: number;
   /** Has `wake` called when something was committed to the outbox. @returns how to stop */
   listen(wake: () => void): () => void;
@@ -30,8 +31,13 @@ export interface SourceRelayOptions {
 /** Pauses, in milliseconds. Being woken ends any of them. */
 const pauses = { poll: 500, held: 100, seek: 2_000, away: 2_000, forbidden: 60_000 } as const;
 const careMsMax = 60_000;
+/** A cursor is read again after so long: a home that failed over may have an older one, and nobody tells. */
+const refreshMs = 5_000;
 /** After a failure a destination is left alone for so long, doubled with each. */
 const backoffMs = { min: 50, max: 2_000 } as const;
+/** After so many failures in a row others may try: this process lets the lease go, and asks again after a while. */
+const failuresMax = 5;
+const yieldMs = 15_000;
 
 interface Work {
   running: Promise<void> | undefined;
@@ -47,6 +53,7 @@ export class SourceRelay {
   #led: ReadonlySet<string> = new Set();
   #leaseAtMs = Number.NEGATIVE_INFINITY;
   #caredAtMs: number;
+  #refreshedAtMs: number;
   #caring: Promise<void> | undefined;
   #stopListening: (() => void) | undefined;
   #stopping = false;
@@ -63,6 +70,7 @@ export class SourceRelay {
       ]),
     );
     this.#caredAtMs = this.#clock.monotonicMs();
+    this.#refreshedAtMs = this.#caredAtMs;
     // Of nobody's call: it carries neither a deadline nor a session.
     this.#running = inCall(new Call(this.#clock), () => this.#run());
   }
@@ -106,14 +114,15 @@ export class SourceRelay {
 
   /** @returns how long to pause */
   async #round(): Promise<number> {
-    const { use, routes, owner, listen } = this.#options;
+    const { use, routes, owner, reluctant, listen } = this.#options;
     if (this.#clock.monotonicMs() >= this.#leaseAtMs) {
       const may = await use(mayRelay);
       if (may === false) return pauses.forbidden;
       if (may === undefined) return pauses.seek;
-      const names = routes.map((route) => route.name);
-      this.#led = await use((session) => takeLeases(session, owner, names, leaseDefaults.leaseMs));
-      this.#leaseAtMs = this.#clock.monotonicMs() + leaseDefaults.renewMs;
+      const destinations = routes.filter((route) => this.#works(route)).map((route) => route.name);
+      const { leaseMs, renewMs } = leaseDefaults;
+      this.#led = await use((session) => takeLeases(session, { owner, reluctant, destinations, leaseMs }));
+      this.#leaseAtMs = this.#clock.monotonicMs() + renewMs;
     }
     if (this.#led.size === 0) {
       this.#stopListening?.();
@@ -127,18 +136,30 @@ export class SourceRelay {
     return held ? pauses.held : pauses.poll;
   }
 
+  /** Whether this process is the one to ask for it. */
+  #works(route: OutboxRoute): boolean {
+    const work = this.#work.get(route) as Work;
+    if (work.failures < failuresMax) return true;
+    if (this.#clock.monotonicMs() < work.notBeforeMs + yieldMs) return false;
+    work.failures = failuresMax - 1;
+    return true;
+  }
+
   async #moveNews(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
     const idle = [...this.#work].filter(
       ([route, work]) => this.#led.has(route.name) && !work.running && nowMs >= work.notBeforeMs,
     );
+    const refresh = nowMs - this.#refreshedAtMs >= refreshMs;
+    if (refresh) this.#refreshedAtMs = nowMs;
     const known: { readonly route: OutboxRoute; readonly destination: string; readonly cursor: Cursor }[] =
       [];
     for (const [route, work] of idle) {
-      const cursor = route.known;
+      const cursor = refresh ? undefined : route.known;
       if (cursor) known.push({ route, destination: route.name, cursor });
-      else this.#start(work, () => route.cursor());
+      else this.#start(work, () => route.refresh());
     }
+    if (known.length === 0) return;
     const news = await this.#options.use((session) => peek(session, known));
     for (const { route, destination } of known) {
       const work = this.#work.get(route) as Work;
@@ -165,6 +186,8 @@ export class SourceRelay {
         () => {
           const ms = Math.min(backoffMs.max, backoffMs.min * 2 ** work.failures++);
           work.notBeforeMs = this.#clock.monotonicMs() + ms * (0.5 + this.#clock.random.next() / 2);
+          // The next round lets the lease go.
+          if (work.failures === failuresMax) this.#leaseAtMs = Number.NEGATIVE_INFINITY;
         },
       )
       .finally(() => {
@@ -190,8 +213,8 @@ export class SourceRelay {
     const read = await Promise.all(
       // As the homes have them now; what cannot be asked is kept.
       routes.map((route) =>
-        route.readAnew().then(
-          (cursor) => [{ route, destination: route.name, cursor }],
+        route.standing().then(
+          ({ cursor }) => [{ route, destination: route.name, cursor }],
           () => [],
         ),
       ),

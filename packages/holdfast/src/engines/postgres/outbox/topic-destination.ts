@@ -38,7 +38,7 @@ export function topicDestination(
         json,
         traceparent,
         session: knew,
-        version: options === undefined ? undefined : (JSON.parse(options) as TopicEntryOptions).version,
+        ...optionsOf(options),
       }));
       return session.send(appendStatement(opened, { id: drawMarkerId(clock), messages: outgoing, tick }));
     },
@@ -46,4 +46,9 @@ export function topicDestination(
       if (log) published(log);
     },
   };
+}
+
+/** What the entry of a message says beside key and value: its subject and its version, where it has them. */
+function optionsOf(options: string | undefined): TopicEntryOptions {
+  return options === undefined ? {} : (JSON.parse(options) as TopicEntryOptions);
 }
