@@ -48,6 +48,7 @@ const status: SystemStatus = {
   inDoubt: [],
   changes: [],
   shards: [],
+  schedules: [],
   warnings: [],
 };
 

@@ -10,6 +10,7 @@ import { type Command, exitCodes } from "./command.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
 import { changeLines } from "./status-changes.ts";
 import { outboxLines } from "./status-outbox.ts";
+import { scheduleLines } from "./status-schedules.ts";
 import { shardLines } from "./status-shards.ts";
 import { topicLines } from "./status-topics.ts";
 import { duration, size, textTable } from "./table.ts";
@@ -66,6 +67,7 @@ export function statusLines(status: SystemStatus): string[] {
     lines.push("", ...printable(changeLines(status.changes).join("\n")).split("\n"));
   const topics = topicLines(status.topics ?? []);
   if (topics.length > 0) lines.push("", ...topics);
+  if (status.schedules.length > 0) lines.push("", ...scheduleLines(status.schedules));
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
   if (status.warnings.length > 0) lines.push("", "Warnings:", ...status.warnings.map(warningLine));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);

@@ -18,6 +18,7 @@ import {
   type Topic,
 } from "../parts/index.ts";
 import type { Queue, ResolvedQueueOptions } from "../parts/queue/index.ts";
+import type { When } from "../parts/schedule/index.ts";
 import type { DescribedVersions } from "../parts/schema/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
 
@@ -78,8 +79,8 @@ export interface SystemDescription {
     /** Name of the database whose first node remembers it. */
     readonly home: string | undefined;
     readonly to: { readonly kind: string; readonly name: string };
-    readonly rule: string;
-    readonly missed: string;
+    readonly when: When;
+    readonly delayMs: number;
   }[];
   readonly queues: readonly {
     readonly name: string;
@@ -132,12 +133,12 @@ export function describeSystem(system: System): SystemDescription {
       versions: options.versions?.description,
       feed: feedOf({ options }),
     })),
-    schedules: system.schedules.map(({ name, options: { to, rule, missed } }) => ({
+    schedules: system.schedules.map(({ name, options: { to, when, delayMs } }) => ({
       name,
       home: to.options.home?.name,
       to: { kind: to.kind, name: to.name },
-      rule,
-      missed,
+      when,
+      delayMs,
     })),
     queues: system.queues.map(({ name, options: { home, ...options } }) => ({
       name,

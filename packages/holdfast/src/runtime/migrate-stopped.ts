@@ -62,6 +62,7 @@ export async function migrateStopped(options: MigrateStoppedOptions): Promise<vo
     inDoubt: [],
     shards: [],
     changes: [],
+    schedules: [],
     warnings: [],
   });
   const server = await serveControl(control.path, {

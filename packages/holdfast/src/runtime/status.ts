@@ -99,6 +99,23 @@ export interface MoveStatus {
   readonly error: string | undefined;
 }
 
+/** A schedule as its home remembers it. */
+export interface ScheduleStatus {
+  readonly name: string;
+  /** In words, such as `cron 0 3 * * * in Europe/Berlin`. */
+  readonly rule: string;
+  /** Such as `topic reports`. */
+  readonly to: string;
+  /** `unknown`: its home did not answer. `new`: no process has looked at it yet. `ahead`: the store's clock went back. */
+  readonly state: "on" | "paused" | "ahead" | "new" | "unknown";
+  /** Ticks that were sent. */
+  readonly number: number;
+  /** Of the newest tick that was sent, in milliseconds since the epoch. */
+  readonly sentMs: number | undefined;
+  /** When the next ones are sent, in milliseconds since the epoch. */
+  readonly nextMs: readonly number[];
+}
+
 /** The outbox of one node, as it was some seconds ago. */
 export type OutboxStatus = SourceBacklog;
 /** How far the consumers of a topic are. */
@@ -147,6 +164,7 @@ export interface SystemStatus {
   /** How far each change feed has read the log of each node. */
   readonly changes: readonly FeedStatus[];
   readonly topics?: readonly TopicStatus[];
+  readonly schedules: readonly ScheduleStatus[];
   /** What works now and will not bear more rows or users, where the system is being developed. */
   readonly warnings: readonly WarningStatus[];
 }

@@ -35,6 +35,7 @@ import type { Reporter } from "./reporter.ts";
 import { watchMoves } from "./reshard-watch.ts";
 import { type RunningDatabases, runningDatabases } from "./running-databases.ts";
 import { startInstances } from "./running-parts.ts";
+import { type ScheduleBoard, scheduleBoard } from "./schedule-board.ts";
 import { sessionSecret } from "./session-secret.ts";
 import { shardStatusReader } from "./shard-status.ts";
 import { startError } from "./start-error.ts";
@@ -112,6 +113,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let changes: () => Promise<SystemStatus["changes"]> = async () => [];
   let topics: () => Promise<TopicStatus[]> = async () => [];
   let databases: RunningDatabases = [];
+  let schedules: ScheduleBoard | undefined;
 
   const warnings = warningBoard();
 
@@ -141,6 +143,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     shards: await shards(),
     changes: await changes(),
     topics: await topics(),
+    schedules: (await schedules?.read()) ?? [],
     warnings: warnings.list(),
   });
 
@@ -191,6 +194,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       down: () => stop("drain"),
       databases: () => databases,
       archive: (how) => switchArchive(how),
+      schedule: (name, how) => {
+        if (!schedules) throw notRunningYet(state);
+        return schedules.set(name, how);
+      },
       migrate,
     });
     undo.push(() => server.close());
@@ -266,6 +273,9 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       const topicReader = topicStatusReader(description.topics, databases, clock);
       undo.push(() => topicReader.close());
       topics = () => topicReader.read();
+      const board = scheduleBoard(description, databases, clock);
+      undo.push(() => board.close());
+      schedules = board;
       undo.push(
         watchMoves({ databases, read: shards, clock, notice: (level, text) => reporter.notice(level, text) }),
       );

@@ -11,7 +11,7 @@ import { type Bindable, type DatabasePart, namingProblem, type Part } from "../p
 import { boundPort, currentWorld } from "../world.ts";
 import { type DueRule, jitterOf, type MissedPolicy } from "./due-step.ts";
 import type { SchedulePort, ScheduleState } from "./port.ts";
-import { cronProblem, cronTicks, everyTicks, type Ticks } from "./ticks.ts";
+import { cronProblem, ticksOf, type When } from "./ticks.ts";
 
 /** What a schedule can send to: a topic, or a queue. */
 export interface Destination<Value> extends Part {
@@ -81,9 +81,9 @@ export type ScheduleOptions<Value> = CronOptions<Value> | EveryOptions<Value>;
 export interface ResolvedScheduleOptions<Value> extends DueRule {
   readonly to: Destination<Value>;
   readonly message: (tick: Tick) => Value;
-  /** The rule as declared, for people. */
+  readonly when: When;
+  /** The rule in words. */
   readonly rule: string;
-  readonly timeZone: string;
   readonly jitterMs: number;
 }
 
@@ -151,7 +151,7 @@ function resolveOptions<Value>(
   const lateMs = options.lateMs ?? scheduleDefaults.lateMs;
   const missedMax = options.missedMax ?? scheduleDefaults.missedMax;
   const jitterMs = options.jitterMs ?? scheduleDefaults.jitterMs;
-  const ticks = ticksOf(cron, every, timeZone, problems);
+  const when = whenOf(cron, every, timeZone, problems);
   if (to?.kind !== "topic" && to?.kind !== "queue")
     problems.push("to should be a topic or a queue: it gets the message");
   if (typeof message !== "function")
@@ -164,12 +164,13 @@ function resolveOptions<Value>(
   if (!(Number.isInteger(jitterMs) && jitterMs >= 0 && jitterMs <= 3_600_000))
     problems.push(`jitterMs should be a whole number from 0 to 3600000, got ${jitterMs}`);
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `schedule "${name}"`, problems);
+  const ticks = ticksOf(when as When);
   return Object.freeze({
     to,
     message,
-    ticks: ticks as Ticks,
-    rule: (ticks as Ticks).rule,
-    timeZone,
+    when: when as When,
+    ticks,
+    rule: ticks.rule,
     missed,
     lateMs,
     missedMax,
@@ -178,12 +179,12 @@ function resolveOptions<Value>(
   });
 }
 
-function ticksOf(
+function whenOf(
   cron: string | undefined,
   every: EveryOptions<unknown>["every"] | undefined,
   timeZone: string,
   problems: string[],
-): Ticks | undefined {
+): When | undefined {
   if ((cron === undefined) === (every === undefined)) {
     problems.push(
       cron === undefined
@@ -195,7 +196,7 @@ function ticksOf(
   if (cron !== undefined) {
     const problem = cronProblem(cron, timeZone);
     if (problem) problems.push(problem);
-    return problem ? undefined : cronTicks(cron, timeZone);
+    return problem ? undefined : { cron, timeZone };
   }
   const { ms, offsetMs = 0 } = every ?? { ms: Number.NaN };
   const before = problems.length;
@@ -203,5 +204,5 @@ function ticksOf(
     problems.push(`every.ms should be a whole number, 100 or more, got ${ms}`);
   if (!(Number.isInteger(offsetMs) && offsetMs >= 0 && !(offsetMs >= ms)))
     problems.push(`every.offsetMs should be a whole number from 0 up to every.ms, got ${offsetMs}`);
-  return problems.length > before ? undefined : everyTicks(ms, offsetMs);
+  return problems.length > before ? undefined : { everyMs: ms, offsetMs };
 }

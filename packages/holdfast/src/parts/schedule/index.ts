@@ -12,4 +12,4 @@ export {
 } from "./declare.ts";
 export { type Due, type DueRule, dueStep, jitterOf, type MissedPolicy } from "./due-step.ts";
 export type { SchedulePort, ScheduleState } from "./port.ts";
-export { cronTicks, everyTicks, type Ticks } from "./ticks.ts";
+export { cronTicks, everyTicks, type Ticks, ticksOf, type When } from "./ticks.ts";

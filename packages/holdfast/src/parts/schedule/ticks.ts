@@ -20,6 +20,16 @@ export interface Ticks {
   readonly rule: string;
 }
 
+/** A rule as plain data. */
+export type When =
+  | { readonly cron: string; readonly timeZone: string }
+  | { readonly everyMs: number; readonly offsetMs: number };
+
+/** @throws {Error} when it is no rule; one that `cronProblem` has nothing against is one */
+export function ticksOf(when: When): Ticks {
+  return "cron" in when ? cronTicks(when.cron, when.timeZone) : everyTicks(when.everyMs, when.offsetMs);
+}
+
 /**
  * @throws {Error} what croner says of the expression
  * @param cron five fields (minute, hour, day of month, month, day of week) or six, with the second first

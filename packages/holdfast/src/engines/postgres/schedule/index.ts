@@ -1,4 +1,10 @@
-export { scheduleInstall } from "./schedule-sql.ts";
+export {
+  pauseStatement,
+  readStatement,
+  resumeStatement,
+  type ScheduleRow,
+  scheduleInstall,
+} from "./schedule-sql.ts";
 export {
   type ScheduledAt,
   type Scheduler,
