@@ -39,6 +39,16 @@ export const errorCodes = {
     permanent: true,
     summary: "A value given by a caller does not fit; the field is named.",
   },
+  HOLDFAST_SCHEMA_INCOMPATIBLE: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Versions of a message are not compatible as declared; every place is listed with what to do.",
+  },
+  HOLDFAST_SCHEMA_MISMATCH: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A stored message does not fit the schema that it is to be read with.",
+  },
   HOLDFAST_DEADLINE: { outcome: "unknown", permanent: true, summary: "The call's deadline passed." },
   HOLDFAST_ABORTED: { outcome: "unknown", permanent: true, summary: "The caller gave the call up." },
   HOLDFAST_OVERLOADED: {
@@ -215,6 +225,11 @@ export const errorCodes = {
     permanent: true,
     summary: "The `sql` or `tx` of a read or write was used after that read or write had ended.",
   },
+  HOLDFAST_TX_OPEN: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Something was published inside an open transaction without being told to commit with it.",
+  },
   HOLDFAST_TX_CONTROL: {
     outcome: "not-applied",
     permanent: true,
@@ -353,6 +368,11 @@ export const errorCodes = {
     permanent: true,
     summary: "The holder's claim has passed to another: its epoch or fencing token is too old.",
   },
+  HOLDFAST_DEAD_LETTER: {
+    outcome: "unknown",
+    permanent: true,
+    summary: "A message failed however often it was tried, and was put aside so that the others go on.",
+  },
   HOLDFAST_HISTORY_UNREADABLE: {
     outcome: "not-applied",
     permanent: true,
@@ -372,6 +392,36 @@ export const errorCodes = {
     outcome: "unknown",
     permanent: false,
     summary: "A fault was undone, but its probe still sees it.",
+  },
+  HOLDFAST_QUEUE_FULL: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "A queue has as many jobs as it may hold, and no room came up in time.",
+  },
+  HOLDFAST_JOB_LOST: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "The worker that held a job stopped renewing its lease; the attempt counts as failed.",
+  },
+  HOLDFAST_JOB_DEAD: {
+    outcome: "unknown",
+    permanent: true,
+    summary: "A job whose result was asked for ended as a dead letter; `data.failure` says why.",
+  },
+  HOLDFAST_JOB_CANCELLED: {
+    outcome: "unknown",
+    permanent: true,
+    summary: "A job whose result was asked for was cancelled; an attempt may have been under way.",
+  },
+  HOLDFAST_HANDLERS_STUCK: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "Too many handlers of a worker did not return when their time was up; the process ends.",
+  },
+  HOLDFAST_JOB_UNKNOWN: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A queue has no job with this id, or has it no more.",
   },
 } as const satisfies Record<string, ErrorCodeFacts>;
 

@@ -9,6 +9,7 @@ import { type WarningStatus, warningText } from "../runtime/warning-board.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
 import { changeLines } from "./status-changes.ts";
+import { outboxLines } from "./status-outbox.ts";
 import { shardLines } from "./status-shards.ts";
 import { duration, size, textTable } from "./table.ts";
 
@@ -57,6 +58,7 @@ export function statusLines(status: SystemStatus): string[] {
     const failing = status.archives.filter(({ state }) => state === "failing");
     if (failing.length > 0) lines.push("", ...failing.map(failingText));
   }
+  lines.push(...outboxLines(status.outbox));
   if (status.inDoubt.length > 0) lines.push("", ...inDoubtLines(status.inDoubt));
   if (status.shards.length > 0) lines.push("", ...shardLines(status.shards));
   if (status.changes.length > 0)

@@ -4,7 +4,15 @@
  * The handle holds only its declaration. What it runs on (its port, as bound to an engine) is looked up in
  * the current world at each use, so that one declaration can live in many worlds.
  */
-export type PartKind = "service" | "gateway" | "worker" | "database" | "cache" | "topic";
+export type PartKind =
+  | "service"
+  | "gateway"
+  | "worker"
+  | "database"
+  | "cache"
+  | "topic"
+  | "queue"
+  | "schedule";
 
 export interface Part {
   readonly kind: PartKind;
@@ -30,6 +38,8 @@ const partKinds: ReadonlySet<string> = new Set<PartKind>([
   "database",
   "cache",
   "topic",
+  "queue",
+  "schedule",
 ]);
 
 /** Whether a module's export is a part: modules of parts may export schemas and constants beside them. */

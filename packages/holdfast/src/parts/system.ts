@@ -6,11 +6,14 @@ import type { Cache } from "./cache/index.ts";
 import type { AnyDatabase } from "./database/index.ts";
 import type { Gateway } from "./gateway/index.ts";
 import { isPart, namingProblem, type Part } from "./part.ts";
+import type { Queue } from "./queue/index.ts";
 import type { Requirements } from "./requirements/index.ts";
+import type { Schedule } from "./schedule/index.ts";
+import { versionProblems } from "./schema/index.ts";
 import type { Service } from "./service/index.ts";
 import { systemAccessProblems } from "./system-access.ts";
 import type { Topic } from "./topic/index.ts";
-import type { Worker } from "./worker/index.ts";
+import type { AnyWorker } from "./worker/index.ts";
 
 export interface SystemOptions {
   /** The module of parts (`import * as parts`): its exports that are parts; schemas and constants may stand beside. */
@@ -26,10 +29,12 @@ export interface System {
   readonly name: string;
   readonly edge: Gateway | undefined;
   readonly services: readonly Service[];
-  readonly workers: readonly Worker<never>[];
+  readonly workers: readonly AnyWorker[];
   readonly databases: readonly AnyDatabase[];
   readonly caches: readonly Cache[];
   readonly topics: readonly Topic<never>[];
+  readonly queues: readonly Queue<never>[];
+  readonly schedules: readonly Schedule[];
   readonly requirements: Requirements | undefined;
 }
 
@@ -44,15 +49,19 @@ export function system(name: string, options: SystemOptions): System {
     name,
     edge: options.edge ?? of<Gateway>("gateway")[0],
     services: of<Service>("service"),
-    workers: of<Worker<never>>("worker"),
+    workers: of<AnyWorker>("worker"),
     databases: of<AnyDatabase>("database"),
     caches: of<Cache>("cache"),
     topics: of<Topic<never>>("topic"),
+    queues: of<Queue<never>>("queue"),
+    schedules: of<Schedule>("schedule"),
     requirements: options.requirements,
   };
   refuseProblems("HOLDFAST_SYSTEM_INVALID", `system "${name}"`, systemProblems(declared, parts));
   return Object.freeze(declared);
 }
+
+const kept = { topic: "its log lives", queue: "its jobs live" } as const;
 
 function systemProblems(declared: System, parts: readonly Part[]): string[] {
   const problems: string[] = [];
@@ -80,23 +89,38 @@ function systemProblems(declared: System, parts: readonly Part[]): string[] {
     const source: Part = worker.options.from;
     if (!parts.includes(source)) {
       problems.push(
-        `worker "${worker.name}" reads topic "${source.name}", which parts does not export: export it`,
+        `worker "${worker.name}" reads ${source.kind} "${source.name}", which parts does not export: export it`,
       );
     }
   }
-  for (const topic of declared.topics) {
-    const { home } = topic.options;
+  for (const { kind, name, options } of [...declared.topics, ...declared.queues]) {
+    const { home } = options;
     if (home && !parts.includes(home)) {
       problems.push(
-        `topic "${topic.name}" has its home in database "${home.name}", which parts does not export: export it`,
+        `${kind} "${name}" has its home in database "${home.name}", which parts does not export: export it`,
       );
     }
     if (!home && declared.databases.length === 0) {
-      problems.push(`topic "${topic.name}" has no home: declare a database, its log lives there`);
+      problems.push(`${kind} "${name}" has no home: declare a database, ${kept[kind]} there`);
     }
   }
-  const { services, workers, databases, topics, caches } = declared;
-  const homes = topics.flatMap(({ options }) => options.home?.name ?? databases[0]?.name ?? []);
+  for (const { name, options } of declared.topics) {
+    const { versions } = options;
+    for (const problem of versions ? versionProblems(versions.description) : [])
+      problems.push(`topic "${name}": ${problem}`);
+  }
+  for (const { name, options } of declared.schedules) {
+    const { to } = options;
+    if (!parts.includes(to)) {
+      problems.push(
+        `schedule "${name}" sends to ${to.kind} "${to.name}", which parts does not export: export it`,
+      );
+    }
+  }
+  const { services, workers, databases, topics, queues, caches } = declared;
+  const homes = [...topics, ...queues].flatMap(
+    ({ options }) => options.home?.name ?? databases[0]?.name ?? [],
+  );
   problems.push(
     ...systemAccessProblems({
       parts: [...services, ...workers],

@@ -14,14 +14,20 @@ import { type InstallStep, isOlder, libraryVersion } from "./install-step.ts";
 import { keptFoundInstall, keptInstall } from "./kept-sql.ts";
 import { lookupInstall } from "./lookup/lookup-tables.ts";
 import { markerInstall } from "./marker-sql.ts";
+import { messageSchemaInstall } from "./message-schemas.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import { outboxInstall } from "./outbox/outbox-sql.ts";
 import { placementInstall } from "./placement-sql.ts";
+import { queueInstall } from "./queue/queue-install.ts";
+import { selectiveInstall } from "./queue/selective/tables.ts";
+import { queueUniqueInstall } from "./queue/unique.ts";
 import { rowsInstall } from "./rows-sql.ts";
+import { scheduleInstall } from "./schedule/index.ts";
 import type { PgSession } from "./session.ts";
 import { sqlStateOf } from "./session-error.ts";
 import { shardMapInstall } from "./shard-map-sql.ts";
 import { timelineInstall } from "./timeline-sql.ts";
-import { tombstoneInstall, topicInstall } from "./topic-sql.ts";
+import { consumerInstall, tombstoneInstall, topicInstall } from "./topic-sql.ts";
 
 /** In the order in which they run. A block appends its steps; none is ever removed or edited. */
 export const installSteps: readonly InstallStep[] = [
@@ -37,7 +43,14 @@ export const installSteps: readonly InstallStep[] = [
   shardMapInstall,
   timelineInstall,
   keptFoundInstall,
+  outboxInstall,
+  consumerInstall,
+  messageSchemaInstall,
+  scheduleInstall,
   changesInstall,
+  queueInstall,
+  queueUniqueInstall,
+  selectiveInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */

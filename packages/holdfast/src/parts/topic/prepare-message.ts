@@ -1,79 +1,42 @@
 /** From a value that was published to a message that every engine can store, or an error that names the fault. */
-import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { HoldfastError } from "../../call/index.ts";
+import { checkValue, type ValueRule, valueError } from "../checked-value.ts";
+import type { Versions } from "../schema/index.ts";
 import { partitionOf } from "./partition-of.ts";
 import type { OutgoingMessage } from "./port.ts";
+import { subjectProblem } from "./subject.ts";
 
-export interface MessageRule<Value> {
-  /** The topic's name. */
-  readonly name: string;
-  readonly schema: StandardSchemaV1<unknown, Value>;
+export interface MessageRule<Value> extends ValueRule<Value> {
+  readonly kind: "topic";
   readonly keyBy: (value: Value) => string;
+  readonly route?: ((value: Value) => string) | undefined;
   readonly partitions: number;
-  readonly maxMessageBytes: number;
+  readonly versions: Versions | undefined;
 }
 
 const keyCharsMax = 255;
+const keyProblem = `keyBy should answer a string of at most ${keyCharsMax} characters without NUL characters.`;
 
-/** @throws {HoldfastError} HOLDFAST_INPUT_INVALID: schema, key, JSON or size */
+/** @throws {HoldfastError} HOLDFAST_INPUT_INVALID: schema, key, JSON or size, whatever of it is wrong */
 export async function prepareMessage<Value>(
   rule: MessageRule<Value>,
   given: unknown,
 ): Promise<OutgoingMessage> {
-  const { name, partitions, maxMessageBytes } = rule;
-  const validated = rule.schema["~standard"].validate(given);
-  const checked = validated instanceof Promise ? await validated : validated;
-  if (checked.issues) throw schemaError(name, checked.issues);
-  const key = rule.keyBy(checked.value);
-  if (typeof key !== "string" || key.length > keyCharsMax || key.includes("\0")) {
-    throw invalid(
-      name,
-      `keyBy should answer a string of at most ${keyCharsMax} characters without NUL characters.`,
-    );
-  }
-  const json = toJson(name, checked.value);
-  // Characters first: only a text that might be too long is measured in bytes.
-  if (json.length * 3 > maxMessageBytes) {
-    const bytes = Buffer.byteLength(json);
-    if (bytes > maxMessageBytes) {
-      throw invalid(
-        name,
-        `a message of ${bytes} bytes is larger than maxMessageBytes (${maxMessageBytes}). Publish a reference to the data instead, or raise maxMessageBytes.`,
-        { bytes, maxMessageBytes },
-      );
-    }
-  }
-  return { partition: partitionOf(key, partitions), key, json };
-}
-
-function toJson(name: string, value: unknown): string {
-  let json: string | undefined;
-  let cause: unknown;
-  try {
-    json = JSON.stringify(value);
-  } catch (error) {
-    cause = error; // a bigint, or a circle
-  }
-  if (json !== undefined) return json;
-  throw invalid(name, "a message has to be something that JSON can hold; bigints go as strings.", {}, cause);
-}
-
-function schemaError(name: string, issues: readonly StandardSchemaV1.Issue[]): HoldfastError {
-  const list = issues.map((issue) => {
-    const path = issue.path?.map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-    return path ? `${path}: ${issue.message}` : issue.message;
+  let key = "";
+  let subject: string | undefined;
+  const checked = await checkValue(rule, given, (value) => {
+    key = rule.keyBy(value);
+    subject = rule.route?.(value);
+    const isKey = typeof key === "string" && key.length <= keyCharsMax && !key.includes("\0");
+    const misrouted = rule.route && subjectProblem(subject);
+    return [...(isKey ? [] : [keyProblem]), ...(misrouted ? [`route: ${misrouted}.`] : [])];
   });
-  return invalid(name, `a message does not fit its schema: ${list.join("; ")}`, { issues: list });
-}
-
-function invalid(
-  topic: string,
-  what: string,
-  data: Record<string, unknown> = {},
-  cause?: unknown,
-): HoldfastError {
-  return new HoldfastError("HOLDFAST_INPUT_INVALID", `topic "${topic}": ${what}`, {
-    data: { topic, ...data },
-    ...(cause === undefined ? {} : { cause }),
-  });
+  if ("problems" in checked) throw valueError(rule, checked.problems.join("; "), checked.data, checked.cause);
+  const version = rule.versions?.newest.version;
+  return {
+    partition: partitionOf(key, rule.partitions),
+    key,
+    json: checked.json,
+    ...(subject === undefined ? {} : { subject }),
+    ...(version === undefined ? {} : { version }),
+  };
 }

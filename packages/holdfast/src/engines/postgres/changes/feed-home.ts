@@ -7,7 +7,7 @@
  */
 import { HoldfastError } from "../../../call/index.ts";
 import { type AppendMessage, appendStatement } from "../log-append.ts";
-import { readLag } from "../log-read.ts";
+import { readLag } from "../log-lag.ts";
 import { rotateLog } from "../log-rotation.ts";
 import { boundedSessions, type UseSession } from "../log-session.ts";
 import { openTopicLog, type TopicLog } from "../log-tables.ts";
