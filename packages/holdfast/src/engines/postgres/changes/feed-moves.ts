@@ -6,9 +6,13 @@
  * `s3` of the node that the shard was made on; anything else is the making of a copy. And what was committed in
  * `s3_m12` goes behind everything that the source had of the shard: behind the place in the source's log where
  * writers were fenced.
+ *
+ * Before 16 a stream goes on telling the name that a schema had when it was first told. There the place in the log
+ * says it: what was committed behind the point at which move 12 had handed over to this node is of move 12.
  */
 import type { LogPosition } from "../../../call/index.ts";
 import type { DatabaseNodes } from "../nodes.ts";
+import { askInserted } from "../routing-position.ts";
 import type { PgSession } from "../session.ts";
 import { readShardMap } from "../shard-map-store.ts";
 import { type PlacedMap, type PlainPlace, placeFrom } from "../shard-place.ts";
@@ -19,6 +23,17 @@ export interface ShardMoveFact {
   readonly target: string;
   /** Where the source's log was when writers were fenced; `undefined` for moves that did not write it down. */
   readonly leftAt: LogPosition | undefined;
+}
+
+export interface Arrivals {
+  readonly knownUntil: bigint;
+  readonly moves: readonly {
+    readonly id: number;
+    readonly shard: number;
+    readonly arrives: boolean;
+    /** Behind which it was there, or was not any more. */
+    readonly lsn: bigint;
+  }[];
 }
 
 export class FeedMoves {
@@ -38,6 +53,39 @@ export class FeedMoves {
     if (parsed.move === undefined)
       return (await this.#madeOnNode(parsed.shard)) === node ? parsed : undefined;
     return (await this.move(parsed.move))?.target === node ? parsed : undefined;
+  }
+
+  /**
+   * The moves that have handed a shard over to `node`, or from it, oldest first, as far as they can concern what was
+   * committed before `knownUntil`.
+   */
+  async arrivals(node: string): Promise<Arrivals> {
+    // Asked before: what is committed behind it may be in a place that is not read here yet.
+    const { lsn: knownUntil } = await this.#nodes.primary(node).use(askInserted);
+    const { rows } = await this.#home((session) =>
+      session.send<{ id: number; shard: number; arrives: boolean; lsn: string }>({
+        text: `select id, shard, target = $1 as arrives,
+            case when target = $1 then data -> 'place' -> 'floor' ->> 'lsn' else data -> 'leftAt' ->> 'lsn' end as lsn
+          from holdfast.shard_move
+          where $1 in (source, target) and state <> 'aborted' and data -> 'place' is not null
+            and data -> 'leftAt' is not null order by id`,
+        values: [node],
+      }),
+    );
+    return { knownUntil, moves: rows.map((row) => ({ ...row, lsn: BigInt(row.lsn) })) };
+  }
+
+  /** As `ownerOf`, by the place in the log of what was committed on `node` before `arrivals.knownUntil`. */
+  async ownerAt(
+    shard: number,
+    node: string,
+    lsn: bigint,
+    { moves }: Arrivals,
+  ): Promise<ShardSchema | undefined> {
+    const last = moves.findLast((move) => move.shard === shard && move.lsn <= lsn);
+    // Behind a departure it is the making of the next copy.
+    if (last) return last.arrives ? { shard, move: last.id } : undefined;
+    return (await this.#madeOnNode(shard)) === node ? { shard, move: undefined } : undefined;
   }
 
   /** What is written down of a move, once it has been handed over. */

@@ -2,7 +2,7 @@
 import type { PgSession } from "../session.ts";
 import type { FeedTable } from "./change-message.ts";
 import type { FeedMoves } from "./feed-moves.ts";
-import type { ShardSchema } from "./feed-names.ts";
+import { parseShardSchema, type ShardSchema } from "./feed-names.ts";
 import type { RelationMessage } from "./pgoutput.ts";
 
 export interface FeedRelation extends FeedTable {
@@ -12,14 +12,18 @@ export interface FeedRelation extends FeedTable {
 /** Types below are the server's own: none of them is a domain over another. */
 const firstUserOid = 16_384;
 
-/** @returns `undefined` for what is not part of a shard's history, such as the making of a copy */
+/**
+ * @param major of the server: before 16 the schema's name says which shard it is, and nothing of whose
+ * @returns `undefined` for what is not part of a shard's history, such as the making of a copy
+ */
 export async function feedRelation(
   session: PgSession,
   moves: FeedMoves,
   node: string,
   relation: RelationMessage,
+  major: number,
 ): Promise<FeedRelation | undefined> {
-  const schema = await moves.ownerOf(relation.schema, node);
+  const schema = major < 16 ? parseShardSchema(relation.schema) : await moves.ownerOf(relation.schema, node);
   if (!schema) return undefined;
   const bases = await baseTypes(
     session,

@@ -12,7 +12,8 @@ import { shardsOfNode } from "../shard-place.ts";
 import { formatLsn, type Line, parseLsn, standingOf } from "../timeline.ts";
 import { type FeedEvent, type FeedState, type FeedStatus, gapError } from "./feed-event.ts";
 import type { FeedClaim, FeedCursor, FeedHome } from "./feed-home.ts";
-import type { FeedMoves } from "./feed-moves.ts";
+import type { Arrivals, FeedMoves } from "./feed-moves.ts";
+import type { ShardSchema } from "./feed-names.ts";
 import {
   feedProblems,
   forgetJoined,
@@ -341,6 +342,8 @@ class Round {
   /** Shards of which nothing has been told, because their rows come first. */
   #untold = new Set<number>();
   #snapshot: { readonly exported: ExportedSnapshot; readonly shards: readonly SnapshotShard[] } | undefined;
+  /** Before 16: the moves that a change may be behind. */
+  #arrivals: Arrivals | undefined;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #caredAtMs: number;
   #storedAtMs: number;
@@ -433,7 +436,7 @@ class Round {
         const { nodes, node, moves } = this.#options;
         const relation = await nodes
           .primary(node)
-          .use((session) => feedRelation(session, moves, node, message));
+          .use((session) => feedRelation(session, moves, node, message, this.#major));
         this.#relations.set(message.oid, relation);
         return;
       }
@@ -450,9 +453,19 @@ class Round {
   async #change(oid: number, message: Parameters<TransactionReader["change"]>[1]): Promise<void> {
     const relation = this.#relations.get(oid);
     if (!relation || !this.#reader.counts) return;
-    const { move } = relation.schema;
+    const owner = await this.#ownerOf(relation);
+    if (!owner) return;
+    const { move } = owner;
     if (move !== undefined && !this.#passed.has(move)) await this.#passMove(move, relation.shard);
     this.#reader.change(relation, message, this.#untold.has(relation.shard));
+  }
+
+  async #ownerOf({ schema }: FeedRelation): Promise<ShardSchema | undefined> {
+    if (this.#major >= 16) return schema;
+    const { moves, node } = this.#options;
+    const lsn = this.#reader.commitLsn;
+    if (!this.#arrivals || this.#arrivals.knownUntil <= lsn) this.#arrivals = await moves.arrivals(node);
+    return moves.ownerAt(schema.shard, node, lsn, this.#arrivals);
   }
 
   /** Appends what was gathered, and has the server forget it. */

@@ -50,6 +50,11 @@ export class TransactionReader {
     return this.#transaction?.foreign === false;
   }
 
+  /** Where the commit of the transaction begins that is being told. */
+  get commitLsn(): bigint {
+    return this.#transaction?.commitLsn ?? this.#cursor.lsn;
+  }
+
   /** What waits to be appended, in characters of JSON. */
   get bytes(): number {
     return this.#bytes;
