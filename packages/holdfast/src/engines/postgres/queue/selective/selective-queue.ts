@@ -23,6 +23,7 @@ import { SelectiveEnqueuer } from "./enqueuer.ts";
 import { type Floors, openFloors } from "./floors.ts";
 import { countJobs, discardJobs, redriveJobs, searchJobs } from "./look.ts";
 import { rulesOf } from "./rules.ts";
+import { wholeGroupSql } from "./whole-group.ts";
 
 export interface SelectiveQueue extends QueuePort {
   /** Sends what waits, ends waiting. The pools are their owner's. */
@@ -50,7 +51,7 @@ export function selectiveQueue(declaration: Queue<never>, home: DatabaseNodes, c
   let opening: Promise<Opened> | undefined;
   const open = (): Promise<Opened> => {
     opening ??= use(async (session) => {
-      const { id } = await openQueueRow(session, name, true, wholeSql);
+      const { id } = await openQueueRow(session, name, true, wholeGroupSql);
       const floors = openFloors(id, clock);
       return { id, floors, attempts: attemptsOf({ use, clock, queueId: id, rules, floors, newId }) };
     }).catch((error: unknown) => {
@@ -266,13 +267,4 @@ export function selectiveQueue(declaration: Queue<never>, home: DatabaseNodes, c
       return closing;
     },
   };
-}
-
-/** The group that stands for the queue as a whole. */
-function wholeSql(id: number): string {
-  return `with whole as (
-      insert into holdfast.selective_group (queue, whole, name) values (${id}, true, '') returning id
-    )
-    insert into holdfast.selective_state (queue, grp, version, running, spent_until)
-    select ${id}, id, 1, 0, '-infinity' from whole`;
 }
