@@ -10,7 +10,7 @@ import {
   type QueuePort,
   queue,
 } from "../../../../parts/queue/index.ts";
-import type { TestPostgres } from "../../../../testkit/index.ts";
+import type { DatabaseConfig } from "../../config.ts";
 import { installFramework } from "../../install.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../../nodes.ts";
 import { type SelectiveQueue, selectiveQueue } from "./selective-queue.ts";
@@ -32,7 +32,10 @@ export interface SelectiveHome extends AsyncDisposable {
   rows<Row>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
 }
 
-export async function selectiveHome(postgres: TestPostgres): Promise<SelectiveHome> {
+/** @param postgres a server of the test kit */
+export async function selectiveHome(postgres: {
+  freshDatabase(): Promise<DatabaseConfig>;
+}): Promise<SelectiveHome> {
   const config = await postgres.freshDatabase();
   const closing: (() => Promise<void>)[] = [];
   const connect = () => {
