@@ -108,12 +108,16 @@ export function selectiveQueue(declaration: Queue<never>, home: DatabaseNodes, c
       const call = currentCall();
       const untilMs = Math.min(call?.deadlineAtMs ?? Infinity, clock.monotonicMs() + roomWaitMs);
       let backoffMs: number = roomBackoffMs.min;
+      let full: unknown;
       for (;;) {
         try {
           return await enqueuer.enqueue(jobs);
         } catch (error) {
-          const isFull = (error as { code?: string }).code === "HOLDFAST_QUEUE_FULL";
-          if (!isFull || options.whenFull === "refuse") throw error;
+          const { code, outcome } = error as { code?: string; outcome?: string };
+          // The deadline came before it could be tried once more: it was for want of room.
+          if (full && code === "HOLDFAST_DEADLINE" && outcome === "not-applied") throw full;
+          if (code !== "HOLDFAST_QUEUE_FULL" || options.whenFull === "refuse") throw error;
+          full = error;
           const leftMs = untilMs - clock.monotonicMs();
           if (leftMs <= 0 || call?.signal?.aborted) throw error;
           await clock.sleep(Math.min(leftMs, backoffMs * (0.5 + clock.random.next() / 2)));
