@@ -2,36 +2,23 @@
  * Publishing messages one by one, and consuming them in batches: a topic, beside `pg` by hand. By hand a publish
  * is one INSERT (its own commit, as ours); consuming is either `id > last`, which loses messages when commits
  * overtake each other and is here because it is what people write, or DELETE … FOR UPDATE SKIP LOCKED, the usual
- * queue table. Same server, same messages; what each consumer got is checked against what was published.
+ * queue table. Same server, same messages; what each consumer got is checked against what was published. Then, of ours: by
+ * partitions, from publish to delivery, and with a transaction held open elsewhere on the server.
  */
-import { inWorld, World } from "holdfast";
-import { Call, inCall } from "holdfast/call";
 import { seededRandom, systemClock } from "holdfast/clock";
-import { installFramework, openDatabaseNodes, postgresTopic } from "holdfast/postgres";
+import { installFramework, openDatabaseNodes } from "holdfast/postgres";
 import { startTestPostgres } from "holdfast/testkit";
-import { topic } from "holdfast/topic";
 import pg from "pg";
-import type { Bench, Figure } from "./bench.ts";
+import { type Bench, type Figure, median } from "./bench.ts";
 import { nanosecondsEach, perSecond } from "./side-by-side.ts";
-
-interface Click {
-  readonly code: string;
-  readonly at: number;
-  readonly referrer: string;
-}
+import { byPartitions } from "./topic/by-partitions.ts";
+import { type Click, drawClick } from "./topic/click.ts";
+import { concurrently, deliveredPerSecond, openFlow } from "./topic/flow.ts";
+import { whileHeld } from "./topic/held.ts";
+import { latency } from "./topic/latency.ts";
 
 const poolSize = 10;
 const batchMax = 500;
-
-const schema = {
-  "~standard": {
-    version: 1 as const,
-    vendor: "bench",
-    validate: (value: unknown) => ({ value: value as Click }),
-    types: {} as { readonly input: Click; readonly output: Click },
-  },
-};
-const clicks = topic("clicks", { schema, keyBy: (click) => click.code, partitions: 8 });
 
 const bench: Bench = {
   name: "topic",
@@ -44,31 +31,24 @@ const bench: Bench = {
       poolSize,
     });
     await installFramework(nodes);
-    const port = postgresTopic(clicks, nodes, systemClock);
-    const pool = new pg.Pool({ ...postgres.config.nodes[0]?.primary, max: poolSize });
+    const theirs = openDatabaseNodes(postgres.config, {
+      clock: systemClock,
+      applicationName: "bench consumer",
+      poolSize,
+    });
+    const primary = postgres.config.nodes[0]?.primary;
+    const pool = new pg.Pool({ ...primary, max: poolSize });
+    const random = seededRandom(seed);
+    const flow = openFlow("clicks", 8, nodes, random);
     try {
       await pool.query(
         `create table public.by_hand (id bigint generated always as identity primary key, key text not null,
            value json not null, at timestamptz not null default now())`,
       );
-      const world = new World("bench", systemClock);
-      world.bind(clicks, port);
-      const random = seededRandom(seed);
-      const click = (): Click => ({
-        // Skewed as clicks are: half of them go to a tenth of the codes.
-        code: `code-${Math.floor(1_000 * random.next() ** 3)}`,
-        at: 1_750_000_000_000 + Math.floor(random.next() * 1e9),
-        referrer: "https://example.com/some/page",
-      });
       const published = { ours: 0, byHand: 0 };
-      const publish = async () => {
-        published.ours++;
-        using call = new Call(systemClock, { timeoutMs: 10_000 });
-        await inCall(call, () => clicks.publish(click()));
-      };
       const insert = async () => {
         published.byHand++;
-        const one = click();
+        const one = drawClick(random);
         await pool.query({
           name: "insert",
           text: "insert into public.by_hand (key, value) values ($1, $2)",
@@ -82,14 +62,15 @@ const bench: Bench = {
       const rounds = size === "smoke" ? 1 : 5;
       for (const inFlight of [1, 64]) {
         const operations = size === "smoke" ? 64 : inFlight === 1 ? 1_000 : 20_000;
-        const ns = await inWorld(world, () =>
-          nanosecondsEach(
-            { rounds, operations },
-            {
-              ours: (count) => concurrently(inFlight, count, publish),
-              byHand: (count) => concurrently(inFlight, count, insert),
+        const ns = await nanosecondsEach(
+          { rounds, operations },
+          {
+            ours: async (count) => {
+              await flow.publish(count, inFlight);
+              published.ours += count;
             },
-          ),
+            byHand: (count) => concurrently(inFlight, count, insert),
+          },
         );
         figure(`publish, ${inFlight} in flight`, perSecond(ns.ours));
         figure(
@@ -104,62 +85,38 @@ const bench: Bench = {
       const lastEach: number[] = [];
       const lockedEach: number[] = [];
       for (let round = 0; round < rounds; round++) {
-        oursEach.push(await timed(published.ours, () => consume(`reader-${round}`)));
-        lastEach.push(await timed(published.byHand, () => consumeByLastId(pool)));
+        oursEach.push(await deliveredPerSecond(published.ours, () => flow.consume(`reader-${round}`)));
+        lastEach.push(await deliveredPerSecond(published.byHand, () => consumeByLastId(pool)));
         await pool.query("create table public.queue as select * from public.by_hand");
         await pool.query("create index on public.queue (id)");
-        lockedEach.push(await timed(published.byHand, () => consumeLocked(pool)));
+        lockedEach.push(await deliveredPerSecond(published.byHand, () => consumeLocked(pool)));
         await pool.query("drop table public.queue");
       }
-      const middle = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
-      figure("consume, exactly once", middle(oursEach));
-      figure("pg by hand: id > last, cursor per batch", middle(lastEach), "consume, exactly once");
-      figure("pg by hand: delete … skip locked", middle(lockedEach), "consume, exactly once");
+      figure("consume, exactly once", median(oursEach));
+      figure("pg by hand: id > last, cursor per batch", median(lastEach), "consume, exactly once");
+      figure("pg by hand: delete … skip locked", median(lockedEach), "consume, exactly once");
+      figures.push(...(await byPartitions(nodes, size, random)));
+      const delays = await latency(nodes, theirs, size, random);
+      const held = await whileHeld({ ...primary }, nodes, size, random);
+      figures.push(...delays.figures, ...held.figures);
       return {
         figures,
-        checked: `${published.ours} messages published and read ${rounds} times, each once and in order per key`,
+        checked: [
+          `${published.ours} messages published and read ${rounds} times, each once and in order per key`,
+          delays.checked,
+          held.checked,
+        ].join("; "),
       };
     } finally {
-      await port.close();
+      await flow.close();
       await pool.end();
+      await theirs.close();
       await nodes.close();
-    }
-
-    /** Takes, and completes, everything: eight partitions side by side, as a worker does. */
-    async function consume(consumer: string): Promise<number> {
-      const claims = await port.heartbeat(consumer, "bench", 600_000);
-      const lastOf = new Map<string, bigint>();
-      let taken = 0;
-      await Promise.all(
-        claims.map(async (claim) => {
-          for (
-            let batch = await port.next(claim, batchMax);
-            batch;
-            batch = await port.next(claim, batchMax)
-          ) {
-            for (const { key, id } of batch.messages) {
-              if (id <= (lastOf.get(key) ?? 0n)) throw new Error(`key ${key} came out of order`);
-              lastOf.set(key, id);
-            }
-            taken += batch.messages.length;
-            await port.complete(claim, batch.sequence);
-          }
-        }),
-      );
-      return taken;
     }
   },
 };
 
 export default bench;
-
-async function timed(expected: number, consume: () => Promise<number>): Promise<number> {
-  const startMs = systemClock.monotonicMs();
-  const taken = await consume();
-  const seconds = (systemClock.monotonicMs() - startMs) / 1000;
-  if (taken !== expected) throw new Error(`${taken} messages came of ${expected}`);
-  return taken / seconds;
-}
 
 /** One reader that remembers the last id, and stores it after each batch so that a restart finds it. */
 async function consumeByLastId(pool: pg.Pool): Promise<number> {
@@ -202,13 +159,4 @@ async function consumeLocked(pool: pg.Pool): Promise<number> {
   };
   await Promise.all(Array.from({ length: 8 }, reader));
   return taken;
-}
-
-/** Runs `one` `count` times, `inFlight` of them at a time. */
-async function concurrently(inFlight: number, count: number, one: () => Promise<unknown>): Promise<void> {
-  let left = count;
-  const lane = async () => {
-    while (left-- > 0) await one();
-  };
-  await Promise.all(Array.from({ length: inFlight }, lane));
 }

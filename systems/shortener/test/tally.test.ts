@@ -168,6 +168,7 @@ test("a batch that comes again changes nothing, whoever brings it", async () => 
       publishedAtMs: 0,
       traceparent: undefined,
       session: undefined,
+      subject: undefined,
       value: {
         id: `${code}-${i}`,
         code,

@@ -215,6 +215,11 @@ export const errorCodes = {
     permanent: true,
     summary: "The `sql` or `tx` of a read or write was used after that read or write had ended.",
   },
+  HOLDFAST_TX_OPEN: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Something was published inside an open transaction without being told to commit with it.",
+  },
   HOLDFAST_TX_CONTROL: {
     outcome: "not-applied",
     permanent: true,
@@ -343,6 +348,11 @@ export const errorCodes = {
     permanent: true,
     summary: "The holder's claim has passed to another: its epoch or fencing token is too old.",
   },
+  HOLDFAST_DEAD_LETTER: {
+    outcome: "unknown",
+    permanent: true,
+    summary: "A message failed however often it was tried, and was put aside so that the others go on.",
+  },
   HOLDFAST_HISTORY_UNREADABLE: {
     outcome: "not-applied",
     permanent: true,
@@ -382,6 +392,11 @@ export const errorCodes = {
     outcome: "unknown",
     permanent: true,
     summary: "A job whose result was asked for was cancelled; an attempt may have been under way.",
+  },
+  HOLDFAST_HANDLERS_STUCK: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "Too many handlers of a worker did not return when their time was up; the process ends.",
   },
   HOLDFAST_JOB_UNKNOWN: {
     outcome: "not-applied",

@@ -24,6 +24,8 @@ export { checkTransactions, type TransactionCheckOptions } from "./transactions/
 export { type ConsistencyModel, consistencyModels } from "./transactions/consistency-models.ts";
 export type { CheckResult, Verdict, Witness, WitnessEdge, WitnessOperation } from "./verdict.ts";
 export { type BankOptions, checkBank } from "./workloads/bank.ts";
+export { checkDelivery, type DeliveryOptions } from "./workloads/delivery.ts";
+export type { AttemptNumber, AttemptValue } from "./workloads/delivery-facts.ts";
 export { checkLongFork } from "./workloads/long-fork.ts";
 export { checkTotalQueue, type TotalQueueOptions } from "./workloads/queue.ts";
 export { checkSet, checkSetFull } from "./workloads/set.ts";

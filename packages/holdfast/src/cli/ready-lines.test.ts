@@ -44,6 +44,7 @@ const status: SystemStatus = {
   failovers: [],
   replication: [],
   archives: [],
+  outbox: [],
   inDoubt: [],
   shards: [],
   warnings: [],

@@ -8,6 +8,7 @@ import type { PartInstanceStatus, ServerStatus, SystemStatus } from "../runtime/
 import { type WarningStatus, warningText } from "../runtime/warning-board.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
+import { outboxLines } from "./status-outbox.ts";
 import { shardLines } from "./status-shards.ts";
 import { duration, size, textTable } from "./table.ts";
 
@@ -56,6 +57,7 @@ export function statusLines(status: SystemStatus): string[] {
     const failing = status.archives.filter(({ state }) => state === "failing");
     if (failing.length > 0) lines.push("", ...failing.map(failingText));
   }
+  lines.push(...outboxLines(status.outbox));
   if (status.inDoubt.length > 0) lines.push("", ...inDoubtLines(status.inDoubt));
   if (status.shards.length > 0) lines.push("", ...shardLines(status.shards));
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));

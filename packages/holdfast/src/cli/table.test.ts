@@ -76,6 +76,7 @@ test("status shows every process, and the last error of those that failed", () =
     ],
     replication: [{ node: "node-1", declared: 2, quorum: 1, streaming: 1, state: "degraded" }],
     archives: [],
+    outbox: [],
     inDoubt: [
       {
         database: "bank",

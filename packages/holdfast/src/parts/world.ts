@@ -25,6 +25,10 @@ export class World {
     this.#ports.set(part, port);
   }
 
+  has(part: Part): boolean {
+    return this.#ports.has(part);
+  }
+
   port<Port>(part: Bindable<Port>): Port {
     const port = this.#ports.get(part);
     if (port === undefined) throw unbound(part, `the world "${this.name}" has no engine for it`);

@@ -2,26 +2,21 @@
  * One partition of a worker: takes a batch, has it handled, completes it, and so on until it is stopped or
  * the partition is lost.
  *
- * A batch whose handler throws comes again, the same messages under the same number, after a growing pause.
- * The other partitions go on meanwhile. After a failover that may have taken the batch's record along, the home is
- * asked for it again: it may have given the number to another batch.
+ * A batch whose handler throws comes again, the same messages under the same number, after a growing pause; one that
+ * fails too often comes in pieces (`consume-failure.ts`). The other partitions go on meanwhile. Each time the home is
+ * asked for it: it counts the attempts, and after a failover that took the batch's record along it may have given the
+ * messages another number.
  */
-import { Call, childSpan, HoldfastError, inCall, parseTraceparent, Session } from "../call/index.ts";
-import type { Clock } from "../clock/index.ts";
-import type { PartitionClaim, RecordedBatch, TopicPort } from "../parts/topic/index.ts";
-import { openBatch } from "../parts/worker/index.ts";
-import { inWorld } from "../parts/world.ts";
-import type { ConsumeErrorContext, ConsumeOptions } from "./consume-options.ts";
+import { HoldfastError, Session } from "../call/index.ts";
+import type { PartitionClaim, RecordedBatch } from "../parts/topic/index.ts";
+import { attemptBatch } from "./consume-attempt.ts";
+import { afterFailure, whenExhausted } from "./consume-failure.ts";
+import type { ConsumeEnv, ConsumeErrorContext } from "./consume-options.ts";
+import { backoffMs } from "./consume-wait.ts";
+import { heardSession } from "./origin-call.ts";
 
-export interface ConsumeEnv<Value> extends ConsumeOptions<Value> {
-  /** Take no further batch. */
-  readonly stop: AbortSignal;
-  readonly idle: IdleWait;
-  readonly gate: Gate;
-  readonly report: (error: unknown, context: ConsumeErrorContext) => void;
-  /** Told when the store says that the partition has passed to another member. */
-  readonly fenced: () => void;
-}
+/** How a look for work ended. */
+type Round = "worked" | "nothing" | "over";
 
 /**
  * @param abort the partition is lost, or draining has taken too long: what runs is given up
@@ -32,194 +27,172 @@ export async function runPartition<Value>(
   claim: PartitionClaim,
   abort: AbortSignal,
 ): Promise<void> {
-  const { topic, worker, clock, stop } = env;
-  const { partition } = claim;
-  const over = AbortSignal.any([stop, abort]);
-  let failures = 0;
-  /** @returns whether to go on */
-  const failed = async (
-    error: unknown,
-    stage: ConsumeErrorContext["stage"],
-    sequence: bigint | undefined,
-    until: AbortSignal,
-  ): Promise<boolean> => {
-    if (error instanceof HoldfastError && error.code === "HOLDFAST_FENCED" && stage !== "handle") {
-      env.fenced();
-      return false;
-    }
-    failures++;
-    env.report(error, {
-      stage,
-      partition,
-      attempt: failures,
-      ...(sequence === undefined ? {} : { sequence }),
-    });
-    await clock.sleep(backoffMs(clock, failures), until).catch(() => {});
-    return !until.aborted;
-  };
+  const over = AbortSignal.any([env.stop, abort]);
+  const work = new PartitionWork(env, claim, abort, over);
+  while (!over.aborted) {
+    // Few batches are held at a time, however many partitions there are: that bounds the memory.
+    const entered = await env.held.enter(over).then(
+      () => true,
+      () => false,
+    );
+    if (!entered) return;
+    const round = await work.round().finally(() => env.held.leave());
+    if (round === "over") return;
+    if (round === "nothing") await env.idle.wait();
+    else if (work.pauseMs > 0) await env.clock.sleep(work.pauseMs, over).catch(() => {});
+  }
+}
 
-  let last: RecordedBatch | undefined;
-  let session = new Session();
-  batches: while (!over.aborted) {
+class PartitionWork<Value> {
+  readonly #env: ConsumeEnv<Value>;
+  readonly #claim: PartitionClaim;
+  readonly #abort: AbortSignal;
+  readonly #over: AbortSignal;
+  /** In a row. */
+  #failures = 0;
+  /** Of the batch before. */
+  #last = "";
+  #session = new Session();
+  /** Until the next round, in milliseconds. */
+  pauseMs = 0;
+
+  constructor(env: ConsumeEnv<Value>, claim: PartitionClaim, abort: AbortSignal, over: AbortSignal) {
+    this.#env = env;
+    this.#claim = claim;
+    this.#abort = abort;
+    this.#over = over;
+  }
+
+  async round(): Promise<Round> {
+    const { topic, worker, idle, clock } = this.#env;
+    this.pauseMs = 0;
     let batch: RecordedBatch | undefined;
     try {
-      batch = await topic.next(claim, worker.options.batch);
+      batch = await topic.next(this.#claim, {
+        messagesMax: worker.options.batch,
+        bytesMax: worker.options.batchBytes,
+      });
     } catch (error) {
-      if (await failed(error, "next", undefined, over)) continue;
-      return;
+      return this.#failed(error, "next", undefined);
     }
     if (!batch) {
-      failures = 0;
-      await env.idle.wait();
-      continue;
+      this.#failures = 0;
+      return "nothing";
     }
-    env.idle.found();
+    idle.found();
+    if (this.#over.aborted) return "over";
     const startMs = clock.monotonicMs();
+    const handled = await this.#handle(batch);
+    if (handled !== "handled") return handled;
+    return this.#complete(batch, startMs);
+  }
+
+  async #handle(batch: RecordedBatch): Promise<Round | "handled"> {
+    const { topic, gate } = this.#env;
     // One for all attempts: what it was told to be lost it is not told again.
-    if (!isSame(batch, last)) session = heardIn(batch);
-    last = batch;
+    const identity = identityOf(batch);
+    if (identity !== this.#last)
+      this.#session = heardSession(batch.messages.map((message) => message.session));
+    this.#last = identity;
     const { recordedAt } = batch;
-    if (recordedAt) session.raise(recordedAt.node, recordedAt.position, "written");
-    for (let handled = false; !handled; ) {
-      if (over.aborted) return;
-      try {
-        await handle(env, batch, session, abort);
-        handled = true;
-      } catch (error) {
-        if (abort.aborted) return; // told to stop, so it stopped
-        if (!(await failed(error, "handle", batch.sequence, over))) return;
-        if (error instanceof HoldfastError && error.code === "HOLDFAST_WRITE_LOST") continue batches;
-      }
+    if (recordedAt) this.#session.raise(recordedAt.node, recordedAt.position, "written");
+    try {
+      if (await whenExhausted(this.#env, this.#claim, batch)) return "worked";
+    } catch (error) {
+      return this.#failed(error, "isolate", batch.sequence);
     }
-    for (let completed = false; !completed; ) {
+    let attempts = 1;
+    let begun = false;
+    try {
+      await gate.enter(this.#over, batch.attempts > batch.reported);
+    } catch {
+      return "over";
+    }
+    try {
+      if (!batch.fresh) attempts = await topic.begin(this.#claim, batch.sequence);
+      begun = true;
+      await attemptBatch(this.#env, batch, this.#session, this.#abort);
+      return "handled";
+    } catch (error) {
+      if (!begun) return this.#failed(error, "begin", batch.sequence);
+      return await this.#handlerFailed(batch, error, attempts);
+    } finally {
+      gate.leave();
+    }
+  }
+
+  async #handlerFailed(batch: RecordedBatch, error: unknown, attempts: number): Promise<Round> {
+    const { topic, report } = this.#env;
+    const { sequence } = batch;
+    if (this.#abort.aborted) {
+      // Told to stop, so it stopped: that says nothing against the batch. Whoever has lost it cannot say so.
+      const excuse = {
+        code: "HOLDFAST_ABORTED",
+        message: "Its worker was stopping.",
+        outcome: "unknown",
+      } as const;
+      await topic.fail(this.#claim, sequence, excuse, false).catch(() => {});
+      return "over";
+    }
+    this.#failures++;
+    report(error, { stage: "handle", partition: this.#claim.partition, sequence, attempt: this.#failures });
+    try {
+      this.pauseMs = await afterFailure(this.#env, this.#claim, batch, error, {
+        attempts,
+        failures: this.#failures,
+      });
+      return "worked";
+    } catch (told) {
+      return this.#failed(told, "isolate", sequence);
+    }
+  }
+
+  async #complete(batch: RecordedBatch, startMs: number): Promise<Round> {
+    const { topic, clock, onBatch } = this.#env;
+    for (;;) {
       try {
-        await topic.complete(claim, batch.sequence);
-        completed = true;
+        await topic.complete(this.#claim, batch.sequence);
+        break;
       } catch (error) {
-        if (!(await failed(error, "complete", batch.sequence, abort))) return;
+        // Until the lease is gone: what was done should not be done again.
+        const end = this.#failed(error, "complete", batch.sequence);
+        if (end === "over" || this.#abort.aborted) return "over";
         // Its record is gone: what was applied on the home's node is gone with it.
-        if (error instanceof HoldfastError && error.permanent) continue batches;
+        if (error instanceof HoldfastError && error.permanent) return end;
+        await clock.sleep(this.pauseMs, this.#abort).catch(() => {});
       }
     }
-    failures = 0;
-    env.onBatch?.({
-      partition,
+    this.#failures = 0;
+    this.pauseMs = 0;
+    onBatch?.({
+      partition: this.#claim.partition,
       sequence: batch.sequence,
       messages: batch.messages.length,
       durationMs: clock.monotonicMs() - startMs,
     });
-  }
-}
-
-function isSame(batch: RecordedBatch, other: RecordedBatch | undefined): boolean {
-  return (
-    other !== undefined &&
-    batch.sequence === other.sequence &&
-    batch.messages.length === other.messages.length &&
-    batch.messages.every(({ id }, at) => id === other.messages[at]?.id)
-  );
-}
-
-/** What the publishers of a batch's messages knew: reads at level `causal` see at least that. */
-function heardIn({ messages }: RecordedBatch): Session {
-  const session = new Session();
-  // Many messages of one publisher have the same.
-  for (const text of new Set(messages.map((message) => message.session))) {
-    const published = text === undefined ? undefined : Session.decode(text);
-    if (published) session.hear(published);
-  }
-  return session;
-}
-
-/** Runs the handler in the worker's world, in a call of its own that is linked to the first message's trace. */
-async function handle<Value>(
-  env: ConsumeEnv<Value>,
-  recorded: RecordedBatch,
-  session: Session,
-  abort: AbortSignal,
-) {
-  const { worker, world, clock, handler } = env;
-  await env.gate.enter();
-  const published = recorded.messages.find((message) => message.traceparent)?.traceparent;
-  const trace = published === undefined ? undefined : parseTraceparent(published);
-  const call = new Call(clock, {
-    signal: abort,
-    ...(trace ? { trace: childSpan(trace, clock.random) } : {}),
-    session,
-  });
-  // Numbers are the topic's: a worker that is moved to another topic begins anew on every shard.
-  const consumer = `${worker.options.from.name}/${worker.name}`;
-  const run = async () => handler(openBatch<Value>(consumer, recorded, abort));
-  try {
-    abort.throwIfAborted(); // the partition was lost while others ran
-    await inCall(call, () =>
-      world
-        ? inWorld(world, () =>
-            world.seam.operation("worker", worker.name, "batch", call, run, {
-              partition: recorded.partition,
-              sequence: recorded.sequence.toString(),
-              messages: recorded.messages.length,
-            }),
-          )
-        : run(),
-    );
-  } finally {
-    call.end();
-    env.gate.leave();
-  }
-}
-
-/** Exponential, 50 ms to 5 s, with jitter over its upper half: never hot, never all at once. */
-export function backoffMs(clock: Clock, failures: number): number {
-  return Math.min(5_000, 50 * 2 ** Math.min(failures - 1, 20)) * (0.5 + clock.random.next() / 2);
-}
-
-/**
- * Waiting for messages, once for all partitions, so that they ask again together. From 20 ms up to 250 ms
- * while nothing comes; the topic's wake-up usually ends it sooner.
- */
-export class IdleWait {
-  readonly #topic: TopicPort;
-  readonly #stop: AbortSignal;
-  #round: Promise<void> | undefined;
-  #pauseMs = 20;
-
-  constructor(topic: TopicPort, stop: AbortSignal) {
-    this.#topic = topic;
-    this.#stop = stop;
+    return "worked";
   }
 
-  found(): void {
-    this.#pauseMs = 20;
-  }
-
-  wait(): Promise<void> {
-    this.#round ??= this.#topic.wait(this.#pauseMs, this.#stop).finally(() => {
-      this.#round = undefined;
-      this.#pauseMs = Math.min(this.#pauseMs * 2, 250);
+  /** Of what the home was asked. */
+  #failed(error: unknown, stage: ConsumeErrorContext["stage"], sequence: bigint | undefined): Round {
+    const { clock, report, fenced } = this.#env;
+    if (error instanceof HoldfastError && error.code === "HOLDFAST_FENCED") {
+      fenced();
+      return "over";
+    }
+    this.#failures++;
+    report(error, {
+      stage,
+      partition: this.#claim.partition,
+      attempt: this.#failures,
+      ...(sequence === undefined ? {} : { sequence }),
     });
-    return this.#round;
+    this.pauseMs = backoffMs(clock, this.#failures);
+    return "worked";
   }
 }
 
-/** Lets a bounded number in, first come first served. */
-export class Gate {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(size: number) {
-    this.#free = size;
-  }
-
-  async enter(): Promise<void> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** Hands the place to the next. */
-  leave(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.#free++;
-  }
+/** Tells whether a batch is the one before, without keeping it. */
+function identityOf({ sequence, messages }: RecordedBatch): string {
+  return `${sequence}: ${messages.map(({ id }) => id).join()}`;
 }

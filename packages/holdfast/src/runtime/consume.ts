@@ -8,13 +8,16 @@
  * On abort it takes no further batch, lets those under way end, leaves the group, and resolves.
  */
 import { HoldfastError } from "../call/index.ts";
-import type { Clock } from "../clock/index.ts";
 import type { PartitionClaim } from "../parts/topic/index.ts";
-import { type ConsumeOptions, consumeDefaults } from "./consume-options.ts";
-import { backoffMs, type ConsumeEnv, Gate, IdleWait, runPartition } from "./consume-partition.ts";
+import { abortGraceMs } from "./consume-attempt.ts";
+import { Gate } from "./consume-gate.ts";
+import { type ConsumeEnv, type ConsumeOptions, consumeDefaults } from "./consume-options.ts";
+import { runPartition } from "./consume-partition.ts";
+import { backoffMs, IdleWait } from "./consume-wait.ts";
+import { aborted, Nudge } from "./nudge.ts";
 
-/** How long a handler gets to notice that its signal was aborted. */
-const abortGraceMs = 1_000;
+/** Batches that are held for each handler that may run: one that is handled, and one that waits. */
+const heldPerHandler = 2;
 
 /**
  * @returns when everything is drained and left
@@ -24,8 +27,11 @@ const abortGraceMs = 1_000;
  */
 export async function consumeTopic<Value = never>(options: ConsumeOptions<Value>): Promise<void> {
   const { worker, topic, clock, signal } = options;
-  const { leaseMs } = worker.options;
-  const incarnation = Buffer.from(clock.random.bytes(4)).toString("hex");
+  const { leaseMs, concurrency, startAt, only } = worker.options;
+  const opening = { from: startAt, only, ephemeral: options.ephemeral };
+  // Sorts by when it began: of two processes of one name the later one is the successor.
+  const began = Math.max(0, Math.floor(clock.wallMs())).toString(36).padStart(9, "0");
+  const incarnation = `${began}${Buffer.from(clock.random.bytes(4)).toString("hex")}`;
   const member = `${options.memberName}@${incarnation}`;
   const drainMs = options.drainMs ?? consumeDefaults.drainMs;
   if (signal.aborted) return;
@@ -37,7 +43,8 @@ export async function consumeTopic<Value = never>(options: ConsumeOptions<Value>
     ...options,
     stop: signal,
     idle: new IdleWait(topic, signal),
-    gate: new Gate(consumeDefaults.handlersMax),
+    held: new Gate(concurrency * heldPerHandler),
+    gate: new Gate(concurrency),
     report: (error, context) => options.onError?.(error, context),
     fenced: () => nudge.now(),
   };
@@ -77,7 +84,7 @@ export async function consumeTopic<Value = never>(options: ConsumeOptions<Value>
       // Also while the heartbeat itself has no answer: one to a home that stands still has none for long.
       const expiry = clock.timer(Math.max(0, aliveAtMs + leaseMs - askedAtMs), () => hold([]));
       try {
-        const claims = await topic.heartbeat(worker.name, member, leaseMs);
+        const claims = await topic.heartbeat(worker.name, member, leaseMs, opening);
         aliveAtMs = askedAtMs;
         failures = 0;
         hold(claims);
@@ -134,43 +141,6 @@ interface Runner {
   readonly epoch: bigint;
   readonly lost: AbortController;
   readonly done: Promise<void>;
-}
-
-/** A wait that can be cut short, also by a word that comes before it. */
-class Nudge {
-  readonly #clock: Clock;
-  #pending = false;
-  #wake: (() => void) | undefined;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  now(): void {
-    this.#pending = true;
-    this.#wake?.();
-  }
-
-  async wait(ms: number): Promise<void> {
-    if (!this.#pending) {
-      await new Promise<void>((resolve) => {
-        const timer = this.#clock.timer(ms, resolve, { ref: true });
-        this.#wake = () => {
-          timer.cancel();
-          resolve();
-        };
-      });
-    }
-    this.#pending = false;
-    this.#wake = undefined;
-  }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 function lostError(consumer: string, partition: number): HoldfastError {

@@ -3,9 +3,15 @@
  * part's module has what it must, and sends this. A module that hangs, exits or throws while it is loaded can
  * therefore not take the supervisor with it.
  */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { AccessOptions } from "../parts/access.ts";
 import { type ResolvedReplication, shardOptionsOf } from "../parts/database/index.ts";
-import { database as declareDatabase, type System } from "../parts/index.ts";
+import {
+  database as declareDatabase,
+  topic as declareTopic,
+  type System,
+  type Topic,
+} from "../parts/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
 
 export interface SystemDescription {
@@ -55,7 +61,9 @@ export interface SystemDescription {
     readonly name: string;
     readonly home: string | undefined;
     readonly partitions: number;
+    readonly retentionMs: number;
   }[];
+  readonly queues: readonly { readonly name: string; readonly home: string | undefined }[];
 }
 
 export function describeSystem(system: System): SystemDescription {
@@ -98,8 +106,18 @@ export function describeSystem(system: System): SystemDescription {
       name,
       home: options.home?.name,
       partitions: options.partitions,
+      retentionMs: options.retentionMs,
     })),
+    queues: system.queues.map(({ name, options }) => ({ name, home: options.home?.name })),
   };
+}
+
+/** The declaration of a described topic, for whoever moves messages that were checked when they were published. */
+export function redeclareTopic({ name, partitions, retentionMs }: SystemDescription["topics"][number]) {
+  const schema: StandardSchemaV1 = {
+    "~standard": { version: 1, vendor: "holdfast", validate: (value) => ({ value }) },
+  };
+  return declareTopic(name, { schema, keyBy: () => "", partitions, retentionMs }) as Topic<never>;
 }
 
 /** The declaration of a described database, for the engine's migrations. */

@@ -58,6 +58,7 @@ export async function migrateStopped(options: MigrateStoppedOptions): Promise<vo
     failovers: [],
     replication: [],
     archives: [],
+    outbox: [],
     inDoubt: [],
     shards: [],
     warnings: [],

@@ -9,6 +9,7 @@ import { memoryCache } from "../engines/memory/cache.ts";
 import { postgresInvalidationBus } from "../engines/postgres/bus.ts";
 import { postgresDatabase } from "../engines/postgres/database.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
+import { type OutboxDestination, startOutboxRelay } from "../engines/postgres/outbox/index.ts";
 import { postgresTopic } from "../engines/postgres/topic.ts";
 import { developmentWatch } from "../engines/postgres/warnings/development-watch.ts";
 import type { DevelopmentWarning } from "../engines/postgres/warnings/warning.ts";
@@ -80,12 +81,14 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
 
   const [first] = system.databases;
   const home = first && nodesOf.get(first.name);
+  const destinations: OutboxDestination[] = [];
   for (const topic of system.topics) {
     const nodes = topic.options.home ? nodesOf.get(topic.options.home.name) : home;
     if (!nodes) throw new TypeError(`topic "${topic.name}" has no home in the world "${config.name}"`);
     const port = postgresTopic(topic, nodes, clock);
     closers.push(() => port.close());
     world.bind(topic, port);
+    destinations.push(port.destination);
   }
 
   // A cache may be invalidated in a transaction of any database, so the bus reads them all.
@@ -97,6 +100,16 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
     closers.push(() => port.close());
     world.bind(cache, port);
   }
+
+  const relay = startOutboxRelay({
+    databases: [...nodesOf].map(([name, nodes]) => ({ name, nodes })),
+    destinations,
+    clock,
+    // Seen by logs: what cannot be moved on waits, and somebody should know.
+    report: ({ source, destination }, run) =>
+      world.seam.operation(destination.kind, destination.name, "relay", undefined, run, { source }),
+  });
+  closers.push(() => relay.stop());
 
   let closing: Promise<void> | undefined;
   return {

@@ -35,6 +35,7 @@ test("the sections of a declaration that differ are named", () => {
     databases: [],
     caches: [],
     topics: [],
+    queues: [],
   };
   expect(changedSections(before, structuredClone(before))).toEqual([]);
   const after = { ...before, services: [{ name: "api", instances: 3 }], caches: ["hot"] };

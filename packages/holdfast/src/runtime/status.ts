@@ -1,5 +1,6 @@
 /** What a supervisor tells of its system: the data behind `holdfast status`. */
 import type { Failover } from "../engines/postgres/embedded/index.ts";
+import type { SourceBacklog } from "../engines/postgres/outbox/index.ts";
 import type { InstanceStatus } from "./instance.ts";
 import type { WarningStatus } from "./warning-board.ts";
 
@@ -97,6 +98,9 @@ export interface MoveStatus {
   readonly error: string | undefined;
 }
 
+/** The outbox of one node, as it was some seconds ago. */
+export type OutboxStatus = SourceBacklog;
+
 export interface SystemStatus {
   readonly system: string;
   readonly state: SystemState;
@@ -114,6 +118,8 @@ export interface SystemStatus {
   readonly archives: readonly ArchiveStatus[];
   /** Of the nodes whose commits wait for replicas. */
   readonly replication: readonly ReplicationStatus[];
+  /** What was published in transactions and waits to be moved on, of each node. */
+  readonly outbox: readonly OutboxStatus[];
   /** Prepared transactions that are not finished. */
   readonly inDoubt: readonly InDoubtStatus[];
   /** Of databases with more than one node, or with moves that are not over. */

@@ -24,6 +24,7 @@ import type { WorldConfig } from "./messages.ts";
 import { reportMigration } from "./migrate-events.ts";
 import type { MigrateRun } from "./migrate-request.ts";
 import { migrateSystem, planSystem } from "./migrate-system.ts";
+import { watchOutbox } from "./outbox-watch.ts";
 import { grantPartRoles, partRoles, worldAs } from "./part-roles.ts";
 import { startPostgresNodes } from "./postgres-nodes.ts";
 import { makeSystemFolders, type Project, systemPaths } from "./project.ts";
@@ -104,6 +105,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let archives: () => Promise<SystemStatus["archives"]> = async () => [];
   let switchArchive: NonNullable<ControlRequests["archive"]> = async () => {};
   let inDoubt: () => SystemStatus["inDoubt"] = () => [];
+  let outbox: () => SystemStatus["outbox"] = () => [];
   let shards: () => Promise<SystemStatus["shards"]> = async () => [];
   let databases: RunningDatabases = [];
 
@@ -130,6 +132,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     failovers: failovers(),
     replication: replication(),
     archives: await archives(),
+    outbox: outbox(),
     inDoubt: inDoubt(),
     shards: await shards(),
     warnings: warnings.list(),
@@ -238,6 +241,9 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       const recovery = recoverSystem(description, world, { clock, warn });
       inDoubt = () => recovery.status();
       undo.push(() => recovery.stop());
+      const outboxes = watchOutbox(description, world, { clock, warn });
+      outbox = () => outboxes.status();
+      undo.push(() => outboxes.stop());
       databases = runningDatabases(description, world);
       const reader = shardStatusReader(databases, clock);
       undo.push(() => reader.close());

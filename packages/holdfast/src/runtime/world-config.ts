@@ -20,8 +20,11 @@ export function worldConfig(
     // A rolling restart runs one process more than declared.
     processes: instances + 1,
     databases: databases.length,
-    // One for the topics' wake-ups, one that explains statements; the caches' bus has one for each database.
-    listeners: (topics.length > 0 ? 1 : 0) + (warnings ? 1 : 0) + (caches.length > 0 ? databases.length : 0),
+    // For wake-ups of the topics and of each database's outbox, to explain statements, and for the caches' bus.
+    listeners:
+      (topics.length > 0 ? databases.length : 0) +
+      (warnings ? 1 : 0) +
+      (caches.length > 0 ? databases.length : 0),
   });
   return {
     name: description.name,

@@ -3,7 +3,13 @@
  *
  *   const target = testFaultTarget({ servers: etcd.members, roles: { leader: async () => [await etcd.leader()] } });
  */
-import type { FaultMember, FaultProxyControl, FaultTarget, ReplicaControl } from "../faults/index.ts";
+import type {
+  DiskControl,
+  FaultMember,
+  FaultProxyControl,
+  FaultTarget,
+  ReplicaControl,
+} from "../faults/index.ts";
 import type { TestServer } from "./server-process.ts";
 
 export interface TestFaultTargetOptions {
@@ -14,6 +20,8 @@ export interface TestFaultTargetOptions {
   readonly roles?: Readonly<Record<string, () => Promise<readonly TestServer[]>>>;
   /** How the replay of a replica is stopped, by the server's name. */
   readonly replicas?: Readonly<Record<string, ReplicaControl>>;
+  /** Disks of their own, by the server's name. */
+  readonly disks?: Readonly<Record<string, DiskControl>>;
   /** Fault proxies between the clients and a server, by the server's name: the link from `clients` to it. */
   readonly proxies?: Readonly<Record<string, FaultProxyControl>>;
 }
@@ -22,9 +30,10 @@ export interface TestFaultTargetOptions {
 const clients: FaultMember = { name: "clients" };
 
 export function testFaultTarget(options: TestFaultTargetOptions): FaultTarget {
-  const { servers, part, roles = {}, replicas = {}, proxies = {} } = options;
+  const { servers, part, roles = {}, replicas = {}, proxies = {}, disks = {} } = options;
   const members = servers.map((server): FaultMember => {
     const replica = replicas[server.name];
+    const disk = disks[server.name];
     return {
       name: server.name,
       ...(part === undefined ? {} : { part }),
@@ -33,6 +42,7 @@ export function testFaultTarget(options: TestFaultTargetOptions): FaultTarget {
       process: { pids: () => server.pids(), start: () => server.start() },
       address: { host: server.host, port: server.port },
       ...(replica === undefined ? {} : { replica }),
+      ...(disk === undefined ? {} : { disk }),
     };
   });
   return {

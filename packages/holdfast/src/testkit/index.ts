@@ -19,10 +19,9 @@ export { type AppendsOptions, appends } from "./recorded/appends.ts";
 export { type BankOptions, bank } from "./recorded/bank.ts";
 export { boundedStaleness } from "./recorded/bounded-staleness.ts";
 export { type CachedOptions, cached } from "./recorded/cached.ts";
-export { deliveredOnceInOrder } from "./recorded/delivered-once.ts";
+export { type Deliveries, type DeliveriesOptions, deliveries } from "./recorded/deliveries.ts";
 export { failovers } from "./recorded/failovers.ts";
 export { type LossesOptions, losses } from "./recorded/losses.ts";
-export { type PublishedOptions, published } from "./recorded/published.ts";
 export { type RegistersOptions, registers } from "./recorded/registers.ts";
 export {
   type FaultSeen,
@@ -38,6 +37,7 @@ export {
   type Target,
 } from "./recorded/target.ts";
 export {
+  type Beside,
   checkersNamed,
   type PlannedOperation,
   type RecordedChecker,

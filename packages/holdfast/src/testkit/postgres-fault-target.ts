@@ -60,6 +60,10 @@ export async function postgresFaultTarget(postgres: TestPostgres): Promise<Postg
       part: "postgres",
       replicas,
       proxies,
+      // Filling a node's disk is filling its primary's.
+      disks: Object.fromEntries(
+        postgres.disks.map((disk, index) => [`${nodes[index]?.name}/primary`, disk] as const),
+      ),
       roles: {
         primary: async () => members.filter(({ role }) => role === "primary"),
         replica: async () => members.filter(({ role }) => role === "replica"),

@@ -10,11 +10,13 @@
  *
  * Start one per test file (beforeAll / afterAll) and take a fresh database per test: that costs milliseconds.
  */
+import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { systemClock } from "../clock/index.ts";
 import type { DatabaseConfig } from "../engines/postgres/config.ts";
 import { type RunningNode, startNode } from "../engines/postgres/embedded/index.ts";
+import { openSmallDisk, type SmallDisk, undoGuard } from "../faults/index.ts";
 import { debianPostgres } from "./postgres-debian.ts";
 import { type PostgresMember, postgresMembers } from "./postgres-member.ts";
 import { copyTemplate, testPassword } from "./postgres-template.ts";
@@ -35,6 +37,11 @@ export interface TestPostgresOptions {
    * offers enough, so that tests do not wait for one disk. Benches want true.
    */
   readonly onDisk?: boolean;
+  /**
+   * Gives each node a disk of its own of so many bytes (a tmpfs, which takes root), so that it can be full without
+   * anybody else's being full. Default: none; `postgresFaultTarget` then has no disk to fill.
+   */
+  readonly diskBytes?: number;
   /** Further Postgres settings, by name, for every server. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -53,6 +60,8 @@ export interface TestPostgres extends AsyncDisposable {
   readonly nodes: readonly RunningNode[];
   /** The servers of all nodes, node by node, the primary first: to crash, pause and restart them. */
   readonly members: readonly PostgresMember[];
+  /** The disk of each node, where it has one of its own. */
+  readonly disks: readonly SmallDisk[];
   /** Another, empty Postgres database on the same servers. */
   freshDatabase(options?: FreshDatabaseOptions): Promise<DatabaseConfig>;
   /** Resolves when every replica has replayed what its primary has committed by now. */
@@ -63,13 +72,28 @@ export interface TestPostgres extends AsyncDisposable {
 
 export async function startTestPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const { major, nodes: nodeCount = 1, replicas = 0, shards = 4, onDisk = false, settings = {} } = options;
+  const { diskBytes } = options;
   const binaries = major === undefined ? {} : { binaries: await debianPostgres(major) };
   const dir = await openTestDir({ onDisk });
   let started: RunningNode[] = [];
+  const guard = undoGuard();
+  const disks: SmallDisk[] = [];
   const clear = async () => {
     await Promise.all(started.map((node) => node.stop()));
+    for (const disk of disks) await disk.close();
+    await guard.close();
     await dir.remove();
   };
+  for (let index = 1; diskBytes !== undefined && index <= nodeCount; index++) {
+    try {
+      const disk = await openSmallDisk({ dir: join(dir.path, `node-${index}`), bytes: diskBytes, guard });
+      disks.push(disk);
+      await chmod(disk.dir, 0o711); // when running as root, the servers' user passes through it
+    } catch (error) {
+      await clear();
+      throw error;
+    }
+  }
   const starting = await Promise.allSettled(
     Array.from({ length: nodeCount }, (_, index) =>
       startNode({
@@ -117,7 +141,7 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
     return stopping;
   };
   const members = postgresMembers(nodes);
-  return { config, nodes, members, freshDatabase, caughtUp, stop, [Symbol.asyncDispose]: stop };
+  return { config, nodes, members, disks, freshDatabase, caughtUp, stop, [Symbol.asyncDispose]: stop };
 }
 
 function databaseConfig(nodes: readonly RunningNode[], database: string, shards: number): DatabaseConfig {

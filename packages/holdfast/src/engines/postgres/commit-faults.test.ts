@@ -2,7 +2,6 @@
  * What a write answers when its COMMIT gets no answer. A proxy stands between the engine and the primary, and
  * loses exactly that answer, or exactly that COMMIT.
  */
-import net from "node:net";
 import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Call, inCall } from "../../call/index.ts";
@@ -10,90 +9,18 @@ import { systemClock } from "../../clock/index.ts";
 import type { DatabasePort } from "../../parts/database/port.ts";
 import { database } from "../../parts/index.ts";
 import { startTestPostgres, type TestPostgres, until } from "../../testkit/index.ts";
-import type { DatabaseConfig, PostgresEndpoint } from "./config.ts";
+import type { DatabaseConfig } from "./config.ts";
 import { postgresDatabase } from "./database.ts";
+import { type CommitProxy, commitProxy } from "./fixtures/commit-proxy.ts";
 import { migrateDatabase } from "./migrate.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "./nodes.ts";
-
-/** What the proxy does with the next COMMIT; each lets go of both sockets afterwards. */
-type CommitFault =
-  /** The server gets it and answers; the client never hears. */
-  | { readonly kind: "lose-answer"; readonly afterwards?: () => void }
-  /** The server never gets it. */
-  | { readonly kind: "lose-commit" }
-  /** The client loses its connection at once; the server gets the COMMIT when `until` resolves. */
-  | { readonly kind: "late"; readonly until: () => Promise<unknown> };
-
-interface Proxy {
-  readonly port: number;
-  /** COMMITs that were tampered with. */
-  faults: number;
-  next: CommitFault | undefined;
-  /** Refuse every new connection. */
-  refuse: boolean;
-  close(): Promise<void>;
-}
-
-async function commitProxy(target: PostgresEndpoint): Promise<Proxy> {
-  const sockets = new Set<net.Socket>();
-  const server = net.createServer((client) => {
-    if (proxy.refuse) return void client.destroy();
-    const upstream = net.connect(target.port, target.host);
-    const both = [client, upstream];
-    for (const socket of both) {
-      sockets.add(socket);
-      socket.on("error", () => socket.destroy());
-      socket.on("close", () => sockets.delete(socket));
-    }
-    const cut = () => both.forEach((socket) => void socket.destroy());
-    let detached = false;
-    client.on("close", () => detached || upstream.destroy());
-    upstream.on("close", () => client.destroy());
-    upstream.on("data", (data) => client.write(data));
-    client.on("data", (data) => {
-      const fault = proxy.next;
-      // The end of a message: settings have "commit" in their names.
-      if (!fault || !data.includes("commit\0")) return void upstream.write(data);
-      proxy.next = undefined;
-      proxy.faults++;
-      if (fault.kind === "lose-commit") return cut();
-      upstream.removeAllListeners("data");
-      if (fault.kind === "lose-answer") {
-        upstream.once("data", () => {
-          fault.afterwards?.();
-          cut();
-        });
-        upstream.write(data);
-        return;
-      }
-      detached = true;
-      client.destroy();
-      void fault.until().then(() => {
-        upstream.resume();
-        upstream.end(data);
-      });
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const proxy: Proxy = {
-    port: (server.address() as net.AddressInfo).port,
-    faults: 0,
-    next: undefined,
-    refuse: false,
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      return new Promise((resolve) => server.close(() => resolve()));
-    },
-  };
-  return proxy;
-}
 
 const declaration = database<never>("faults", { shards: { count: 1 } });
 let postgres: TestPostgres;
 let config: DatabaseConfig;
 let nodes: DatabaseNodes;
 let direct: DatabaseNodes;
-let proxy: Proxy;
+let proxy: CommitProxy;
 let port: DatabasePort;
 
 beforeAll(async () => {

@@ -128,6 +128,12 @@ function noProof<T>(isolation: Isolation | undefined): CommitProof<T> {
   };
 }
 
+export interface GuardProofs {
+  readonly proofs: ProofMaker<boolean>;
+  /** The mark that the guard row had before, as the attempt under way has found it. */
+  markBefore(): string | undefined;
+}
+
 /**
  * The guard row is the proof: an attempt that comes again waits for the one before, and finds the row moved on.
  * After a COMMIT without an answer "it had happened before" therefore means that it has happened.
@@ -135,16 +141,19 @@ function noProof<T>(isolation: Isolation | undefined): CommitProof<T> {
  * The commit waits for the disk whatever the default: once the batch is recorded as completed at its topic's home
  * nobody brings it again, so that effects which a crash took back would be lost for good.
  */
-export function guardProofs(guard: EffectGuard): ProofMaker<boolean> {
+export function guardProofs(guard: EffectGuard): GuardProofs {
   let unsure = false;
-  return () => ({
+  let markBefore: string | undefined;
+  const proofs: ProofMaker<boolean> = () => ({
     eager: false,
     begin: async (session, schema) => {
       const begun = session.begin(schema, flushed);
       const claimed = claimGuard(session, guard);
       claimed.catch(() => {});
       await begun;
-      return (await claimed) ? undefined : { before: unsure };
+      const claim = await claimed;
+      markBefore = claim.markBefore;
+      return claim.claimed ? undefined : { before: unsure };
     },
     close: (_, value) => value,
     settle: async () => {
@@ -152,4 +161,5 @@ export function guardProofs(guard: EffectGuard): ProofMaker<boolean> {
       return "again";
     },
   });
+  return { proofs, markBefore: () => markBefore };
 }

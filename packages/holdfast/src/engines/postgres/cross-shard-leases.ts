@@ -9,6 +9,7 @@ import type { HoldfastError } from "../../call/index.ts";
 import type { AnyTables } from "../../parts/database/port.ts";
 import { type KyselyLease, leaseKysely } from "./kysely-lease.ts";
 import type { StatementUse } from "./kysely-statement-use.ts";
+import type { TransactionOutbox } from "./outbox/transaction-outbox.ts";
 import type { PgSession } from "./session.ts";
 
 /** A logical shard, and the schema it is in. */
@@ -24,6 +25,8 @@ export interface ShardLeases {
   /** The first statement that failed and was not undone by a savepoint. */
   readonly failure: HoldfastError | undefined;
   readonly hasRead: boolean;
+  /** What is published in them. */
+  readonly outbox: TransactionOutbox;
   end(): void;
 }
 
@@ -32,19 +35,28 @@ export function leaseShards(
   session: PgSession,
   uses: StatementUse,
   shards: readonly PlacedShard[],
+  outbox: TransactionOutbox,
 ): ShardLeases {
   const [first, ...others] = shards;
   if (first === undefined) throw new RangeError("a lease needs at least one shard");
   const leases = new Map<number, KyselyLease>(
     shards.map(({ shard, schema }) => [
       shard,
-      // Alone, it has the path that BEGIN has set.
-      others.length === 0 ? leaseKysely(session, uses) : leaseKysely(session, uses, { schema }),
+      leaseKysely(
+        session,
+        uses,
+        // Alone, it has the path that BEGIN has set.
+        others.length === 0 ? undefined : { schema },
+        undefined,
+        undefined,
+        outbox.at({ shard, schema }),
+      ),
     ]),
   );
   const all = [...leases.values()];
   const txs = new Map([...leases].map(([shard, lease]) => [shard, lease.tx]));
   return {
+    outbox,
     tx: txs.get(first.shard) as Transaction<AnyTables>,
     txOf: (shard) => txs.get(shard),
     get failure() {

@@ -7,6 +7,7 @@ import type { AnyTables } from "../../parts/database/port.ts";
 import type { PlacedShard } from "./cross-shard-leases.ts";
 import type { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import type { TransactionOutbox } from "./outbox/transaction-outbox.ts";
 import type { Patience } from "./pool-lease.ts";
 import type { QuorumProof } from "./quorum-proof.ts";
 
@@ -31,4 +32,8 @@ export interface TogetherRequest<T> {
   isTracked(node: string): boolean;
   run(txOf: (shard: number) => Transaction<AnyTables> | undefined): Promise<T>;
   readonly undone: Undone | undefined;
+  /** What is published on a node, for each attempt anew. */
+  openOutbox(node: string): TransactionOutbox;
+  /** Told of each node on which something that was published has committed. */
+  published(node: string): void;
 }

@@ -103,7 +103,10 @@ async function tryOnce<T>(request: TogetherRequest<T>, proof: DecisionProof<T>):
   });
   // It is applied, whatever becomes of the waiting.
   await untilOver(patience.call, finished, over).catch(() => {});
-  if (ended.kind === "applied") for (const part of parts) await noteCommit(request, part);
+  if (ended.kind === "applied") {
+    for (const { node, leases } of parts) if (leases?.outbox.isEmpty === false) request.published(node);
+    for (const part of parts) await noteCommit(request, part);
+  }
   if (ended.kind === "before") await showBefore(request);
   return ended;
 }
@@ -164,6 +167,7 @@ async function decide<T>(
     if (parts.some(({ session }) => session.transactionStatus === "I")) throw endedByUserError();
     value = proof.close(coordinator.session, value);
     ours = true;
+    await publishAll(parts);
     await prepareAll(request, proof.id, coordinator, others);
   } catch (error) {
     return await abandon(request, parts, error, ours ? (error as HoldfastError) : failureOf(parts));
@@ -217,13 +221,21 @@ async function begin<T>(
     checking.catch(() => {});
     const before = await starting;
     await checking;
-    part.leases = leaseShards(session, uses, shards);
+    part.leases = leaseShards(session, uses, shards, request.openOutbox(part.node));
     return before;
   });
   // Not before all have answered: what is under way on one may not be rolled back behind its back.
   const answers = await Promise.allSettled(begun);
   for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
   return answers.map((answer) => (answer.status === "fulfilled" ? answer.value : undefined))[0];
+}
+
+/** Sends what is published, each part on its own node, and does not go on before all of it is there. */
+async function publishAll(parts: Parts): Promise<void> {
+  for (const { session, leases } of parts) await leases?.outbox.send(session);
+  const failures = await Promise.all(parts.map(({ leases }) => leases?.outbox.failure()));
+  const failure = failures.find((one) => one !== undefined);
+  if (failure) throw failure;
 }
 
 async function prepareAll<T>(

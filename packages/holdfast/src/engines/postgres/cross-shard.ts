@@ -27,9 +27,14 @@ function writeOnOneNode<T>(request: TogetherRequest<T>): Promise<T> {
     clock,
     quorum: request.quorumOf(first.node),
     track: request.isTracked(first.node),
-    lease: (session) => {
-      leases = leaseShards(session, uses, places);
+    lease: (session, outbox) => {
+      leases = leaseShards(session, uses, places, outbox);
       return leases;
+    },
+    outbox: {
+      ...first,
+      open: () => request.openOutbox(first.node),
+      published: () => request.published(first.node),
     },
     run: () => request.run((shard) => leases?.txOf(shard)),
     told: undefined,

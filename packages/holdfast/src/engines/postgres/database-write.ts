@@ -31,6 +31,7 @@ import { endedByUserError, lostCommitError, rolledBackError, unknownError } from
 import { isOwnAnswer, type KyselyLease, leaseKysely } from "./kysely-lease.ts";
 import type { StatementUse } from "./kysely-statement-use.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import type { OutboxPlace, TransactionOutbox } from "./outbox/transaction-outbox.ts";
 import type { NodePool } from "./pool.ts";
 import { overError, type Patience, patienceOf } from "./pool-lease.ts";
 import type { QuorumProof } from "./quorum-proof.ts";
@@ -58,7 +59,19 @@ export interface WriteRequest<T> {
   /** Gets the text of each statement; `undefined`: nobody wants it. */
   readonly told: ((text: string) => void) | undefined;
   /** What `run` works with, for each attempt anew. Default: the transaction of the one shard. */
-  readonly lease?: (session: PgSession) => Pick<KyselyLease, "tx" | "failure" | "hasRead" | "end">;
+  readonly lease?: (
+    session: PgSession,
+    outbox: TransactionOutbox,
+  ) => Pick<KyselyLease, "tx" | "failure" | "hasRead" | "end">;
+  readonly outbox: WriteOutbox;
+}
+
+/** What is published in a write, commits with it. */
+export interface WriteOutbox extends OutboxPlace {
+  /** For each attempt anew. */
+  open(): TransactionOutbox;
+  /** Told once something that was published has committed. */
+  published(): void;
 }
 
 /** What it takes to settle a write, to wait for its next attempt, and to tell its session. */
@@ -76,6 +89,7 @@ type Attempt<T> =
   | {
       readonly kind: "applied";
       readonly value: T;
+      readonly published: boolean;
       readonly position: LogPosition | undefined;
       /** Whether it has also read: its session then never sees less than that. */
       readonly hasRead: boolean;
@@ -95,6 +109,7 @@ type Attempt<T> =
   | {
       readonly kind: "unsettled";
       readonly value: T;
+      readonly published: boolean;
       readonly cause: unknown;
       readonly settleable: boolean;
       readonly hasRead: boolean;
@@ -109,6 +124,7 @@ export async function writeTransaction<T>(asked: WriteRequest<T>, first = 1): Pr
     const proof = request.proofs();
     const ended = await tryOnce(request, proof);
     if (ended.kind === "applied") {
+      if (ended.published) request.outbox.published();
       if (request.track) await track(request, ended.position, ended.hasRead);
       return ended.value;
     }
@@ -118,6 +134,7 @@ export async function writeTransaction<T>(asked: WriteRequest<T>, first = 1): Pr
       request = { ...request, patience: patienceOf(request.patience.call, request.clock) };
       const settled = await settle(request, proof, ended);
       if (settled === true) {
+        if (ended.published) request.outbox.published();
         if (request.track) await track(request, undefined, ended.hasRead);
         return ended.value;
       }
@@ -209,8 +226,10 @@ async function transact<T>(
   session.limitStatements(request.patience.call?.remainingMs() ?? Number.POSITIVE_INFINITY);
   const begun = proof.begin(session, request.schema);
   begun.catch(() => {});
+  const outbox = request.outbox.open();
   const lease =
-    request.lease?.(session) ?? leaseKysely(session, request.uses, undefined, undefined, request.told);
+    request.lease?.(session, outbox) ??
+    leaseKysely(session, request.uses, undefined, undefined, request.told, outbox.at(request.outbox));
   let value: T;
   try {
     if (!proof.eager) {
@@ -223,6 +242,7 @@ async function transact<T>(
     await begun;
     if (session.transactionStatus === "I") throw endedByUserError();
     value = proof.close(session, value);
+    await outbox.send(session);
   } catch (error) {
     lease.end();
     const ended = await rolledBack(session, error, lease.failure, begun);
@@ -232,13 +252,21 @@ async function transact<T>(
   const verdict = await commit(session, request.track, proof.rider);
   switch (verdict.kind) {
     case "applied":
-      return { kind: "applied", value, position: verdict.position, hasRead: lease.hasRead };
+      return {
+        kind: "applied",
+        value,
+        published: !outbox.isEmpty,
+        position: verdict.position,
+        hasRead: lease.hasRead,
+      };
     case "not-applied": {
       if (session.transactionStatus !== "I")
         await session.send({ text: "rollback" }).catch(() => session.taint());
       session.forgetSchema();
       // A failure that `run` caught has doomed the transaction; what COMMIT says of it is only the echo.
-      const own = lease.failure ?? verdict.cause ?? (await proof.closeFailure?.());
+      const refused = (await outbox.failure()) ?? (await proof.closeFailure?.());
+      // "The transaction is aborted", which the rider may have met, is no reason, only its echo.
+      const own = lease.failure ?? refused ?? verdict.cause;
       const moved = await movedAway(session, request.schema, own);
       return { kind: "failed", error: lease.failure ? rolledBackError(lease.failure) : own, own, moved };
     }
@@ -246,6 +274,7 @@ async function transact<T>(
       return {
         kind: "unsettled",
         value,
+        published: !outbox.isEmpty,
         cause: verdict.cause,
         settleable: verdict.settleable,
         hasRead: lease.hasRead,
@@ -302,7 +331,7 @@ async function answerFromBefore<T>(
   await request.quorum?.prove(request.patience).catch((error: unknown) => {
     throw unknownError(poolOf(request), error);
   });
-  return { kind: "applied", value, position, hasRead: true };
+  return { kind: "applied", value, published: false, position, hasRead: true };
 }
 
 /** Raises the call's session to the commit. Without its position, to one that is certainly behind it. */

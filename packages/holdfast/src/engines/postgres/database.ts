@@ -2,7 +2,7 @@
  * The engine of a database part on Postgres: finds the shard of a key and the node of a shard, and has the read
  * or the write done there.
  */
-import type { Kysely } from "kysely";
+import type { Kysely, Transaction } from "kysely";
 import { type Call, currentCall, HoldfastError, type LogPosition, type Undone } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { FullDatabasePort } from "../../parts/database/full-port.ts";
@@ -20,6 +20,7 @@ import { QualifiedStatements } from "./kysely-qualify.ts";
 import { StatementUse } from "./kysely-statement-use.ts";
 import { postgresLookups } from "./lookup/lookups.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import { outboxOf } from "./outbox/outbox-of.ts";
 import { patienceOf } from "./pool-lease.ts";
 import type { QuorumProof } from "./quorum-proof.ts";
 import { postgresReference } from "./reference/reference.ts";
@@ -54,6 +55,7 @@ export function postgresDatabase(
   const { shardCount } = declaration.options;
   const uses = new StatementUse();
   const statements = new QualifiedStatements(declaration.options.reference?.tables);
+  const outbox = outboxOf(declaration, nodes, clock);
   let reads = 0;
   const watch = nodes.told;
   const toldOf = ({ node, schema, shard }: Place, call: Call | undefined) =>
@@ -125,6 +127,12 @@ export function postgresDatabase(
       run,
       undone,
       told: toldOf(place, call),
+      outbox: {
+        shard: place.shard ?? referenceShard,
+        schema,
+        open: () => outbox.open(node),
+        published: () => outbox.published(node),
+      },
     });
   };
 
@@ -210,6 +218,8 @@ export function postgresDatabase(
           isTracked: (node) => call !== undefined && isTracked(node),
           run,
           undone,
+          openOutbox: outbox.open,
+          published: outbox.published,
         }).catch(async (error: unknown) => {
           throw await moveOf(error, placed, (node) => nodes.primary(node), patience);
         });
@@ -221,16 +231,14 @@ export function postgresDatabase(
     locator.locate(strategy.by === "range" && strategy.of === "integer" ? BigInt(String(key)) : key);
   return {
     ...sharded,
-    writeOnce: async (shard, guard, run, undone) =>
-      writeWith(
-        shard,
-        guardProofs(guard),
-        async (tx) => {
-          await run(tx);
-          return true;
-        },
-        undone,
-      ),
+    writeOnce: async (shard, guard, run, undone) => {
+      const { proofs, markBefore } = guardProofs(guard);
+      const once = async (tx: Transaction<AnyTables>) => {
+        await run(tx, markBefore());
+        return true;
+      };
+      return writeWith(shard, proofs, once, undone);
+    },
     lookups: postgresLookups(declaration, { ...sharded, locate: locateText }, clock),
     reference: postgresReference({
       database: declaration.name,

@@ -14,6 +14,7 @@ import { keptFoundInstall, keptInstall } from "./kept-sql.ts";
 import { lookupInstall } from "./lookup/lookup-tables.ts";
 import { markerInstall } from "./marker-sql.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import { outboxInstall } from "./outbox/outbox-sql.ts";
 import { placementInstall } from "./placement-sql.ts";
 import { queueInstall } from "./queue/queue-install.ts";
 import { selectiveInstall } from "./queue/selective/tables.ts";
@@ -23,7 +24,7 @@ import type { PgSession } from "./session.ts";
 import { sqlStateOf } from "./session-error.ts";
 import { shardMapInstall } from "./shard-map-sql.ts";
 import { timelineInstall } from "./timeline-sql.ts";
-import { tombstoneInstall, topicInstall } from "./topic-sql.ts";
+import { consumerInstall, tombstoneInstall, topicInstall } from "./topic-sql.ts";
 
 /** In the order in which they run. A block appends its steps; none is ever removed or edited. */
 export const installSteps: readonly InstallStep[] = [
@@ -39,6 +40,8 @@ export const installSteps: readonly InstallStep[] = [
   shardMapInstall,
   timelineInstall,
   keptFoundInstall,
+  outboxInstall,
+  consumerInstall,
   queueInstall,
   queueUniqueInstall,
   selectiveInstall,

@@ -21,9 +21,11 @@ import {
 import { HoldfastError } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { AnyTables } from "../../parts/database/port.ts";
+import { noteTransaction } from "../../parts/outbox/index.ts";
 import type { Trailer, TrailRow } from "./extended-query.ts";
 import type { QualifiedStatements } from "./kysely-qualify.ts";
 import type { KnownUse, StatementUse } from "./kysely-statement-use.ts";
+import type { PlacedTransaction } from "./outbox/transaction-outbox.ts";
 import { noSchema, type PgSession, type SqlResult } from "./session.ts";
 
 export interface KyselyLease {
@@ -74,6 +76,7 @@ export interface ReadPlacing {
 /**
  * @param trailer asked with each statement, for facts that have to be newer than its answer
  * @param told gets the text of each statement, before it is sent
+ * @param opened of a write: what can be published in it
  */
 export function leaseKysely(
   session: PgSession,
@@ -81,8 +84,9 @@ export function leaseKysely(
   placing?: Placing,
   trailer?: Trailer,
   told?: (text: string) => void,
+  opened?: PlacedTransaction,
 ): KyselyLease {
-  const connection = new LeasedConnection(session, uses, placing, trailer, told);
+  const connection = new LeasedConnection(session, uses, placing, trailer, told, opened);
   const executor = new DefaultQueryExecutor(compiler, adapter, {
     provideConnection: (consumer) => consumer(connection),
   });
@@ -108,6 +112,7 @@ export function leaseKysely(
     },
     end: () => {
       connection.ended = true;
+      opened?.end();
     },
   };
 }
@@ -126,6 +131,7 @@ class LeasedConnection implements DatabaseConnection {
   readonly #placing: Placing | undefined;
   readonly #trailer: Trailer | undefined;
   readonly #told: ((text: string) => void) | undefined;
+  readonly #opened: PlacedTransaction | undefined;
 
   constructor(
     session: PgSession,
@@ -133,6 +139,7 @@ class LeasedConnection implements DatabaseConnection {
     placing: Placing | undefined,
     trailer: Trailer | undefined,
     told: ((text: string) => void) | undefined,
+    opened: PlacedTransaction | undefined,
   ) {
     this.#session = session;
     this.#shared = placing?.statements !== undefined;
@@ -140,6 +147,8 @@ class LeasedConnection implements DatabaseConnection {
     this.#placing = placing;
     this.#trailer = trailer;
     this.#told = told;
+    this.#opened = opened;
+    if (opened) noteTransaction(this, opened);
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
@@ -152,6 +161,7 @@ class LeasedConnection implements DatabaseConnection {
       this.trail = answered.trail ?? this.trail;
       if (answered.command !== "INSERT" || answered.rows.length > 0) this.hasRead = true;
       const result = queryResult(answered);
+      if (raw) this.#opened?.statement(query.sql);
       if (raw && this.failure && toSavepoint.test(query.sql)) this.failure = undefined;
       return result;
     } catch (error) {

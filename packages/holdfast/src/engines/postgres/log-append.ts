@@ -14,6 +14,7 @@
  */
 import type { HoldfastError } from "../../call/index.ts";
 import { type AppendEnd, commitWith } from "./commit-end.ts";
+import { timelineNow } from "./log-sequence.ts";
 import { type TopicLog, topicLock } from "./log-tables.ts";
 import { flushed, writeAtOnce } from "./log-transaction.ts";
 import type { PgSession, Statement } from "./session.ts";
@@ -26,6 +27,8 @@ export interface AppendMessage {
   readonly traceparent: string | undefined;
   /** The publisher's session, encoded. */
   readonly session: string | undefined;
+  /** What consumers choose by, if it has one. */
+  readonly subject?: string | undefined;
 }
 
 /** Slots that keys are locked by. More slots: fewer keys wait for each other, more locks per batch. */
@@ -38,20 +41,20 @@ const lockTimeoutMs = 250;
  * The lock slot of a key: FNV-1a, 32 bits, over UTF-16 units. All processes that publish to a topic at the
  * same time must agree on it; nothing that is stored depends on it.
  */
-export function lockSlotOf(key: string): number {
+export function lockSlotOf(key: string, slots: number = lockSlots): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
   hash ^= hash >>> 15;
-  return (hash >>> 0) % lockSlots;
+  return (hash >>> 0) % slots;
 }
 
 /** Separates JSON texts in one parameter: a control character, which JSON.stringify always escapes. */
-const separator = "\u001e";
+export const separator = "\u001e";
 
 const insertSql = (log: TopicLog) => `
 with message as materialized (
   select m.* from unnest($2::int2[], $3::text[], string_to_array($4::text, E'\\x1e'), $5::text[],
-      $8::text[]) with ordinality as m (partition, key, value, traceparent, session, n)
+      $8::text[], $9::text[]) with ordinality as m (partition, key, value, traceparent, session, subject, n)
 ), evidence as (
   insert into holdfast.topic_batch (id) values ($1::uuid)
 ), locked as materialized (
@@ -61,8 +64,10 @@ with message as materialized (
 ), tick as (
   insert into holdfast.topic_tick (topic, snapshot) select ${log.id}, pg_current_snapshot() where $7::bool
 )
-insert into ${log.table} (segment, partition, key, value, traceparent, session)
-select topic.segment, m.partition, m.key, m.value::json, m.traceparent, m.session
+insert into ${log.table}
+  (segment, partition, key, value, traceparent, session, subject, bytes, timeline)
+select topic.segment, m.partition, m.key, m.value::json, m.traceparent, m.session, m.subject,
+       octet_length(m.value), (select ${timelineNow})
   from locked, holdfast.topic, message m
  where topic.id = ${log.id} and locked.n is not null
  order by m.n`;
@@ -158,6 +163,7 @@ export function appendStatement(log: TopicLog, { id, messages, tick }: AppendBat
       [...new Set(messages.map((message) => lockSlotOf(message.key)))],
       tick,
       messages.map((message) => message.session ?? null),
+      messages.map((message) => message.subject ?? null),
     ],
   };
 }

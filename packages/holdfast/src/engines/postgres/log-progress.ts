@@ -6,24 +6,48 @@
  */
 import type { PartitionRead } from "./log-read.ts";
 import { flushed, writeAtOnce } from "./log-transaction.ts";
-import type { PgSession } from "./session.ts";
+import type { PgSession, Statement } from "./session.ts";
 
 const recordSql = `
 with batch as (
   select * from unnest($2::int[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-                       $8::bigint[], $9::bool[])
-    as b (partition, epoch, sequence, from_snapshot, to_snapshot, after_id, until_id, more)
+                       $8::bigint[], $9::bool[], $10::bool[], $11::text[], $12::text[], $13::bigint[])
+    as b (partition, epoch, sequence, from_snapshot, to_snapshot, after_id, until_id, more, done, filter, replay,
+          isolate_until)
 ), held as materialized (
   select c.partition from holdfast.topic_claim c join batch b on b.partition = c.partition and b.epoch = c.epoch
    where c.consumer = $1 order by c.partition for no key update of c
 )
 insert into holdfast.topic_progress
-  (consumer, partition, sequence, epoch, from_snapshot, to_snapshot, after_id, until_id, more)
+  (consumer, partition, sequence, epoch, from_snapshot, to_snapshot, after_id, until_id, more, done, filter, replay,
+   isolate_until)
 select $1, b.partition, b.sequence, b.epoch, b.from_snapshot::pg_snapshot, b.to_snapshot::pg_snapshot,
-       b.after_id, b.until_id, b.more
+       b.after_id, b.until_id, b.more, b.done, b.filter, b.replay, b.isolate_until
   from batch b join held using (partition)
 on conflict do nothing
 returning partition`;
+
+function recordStatement(consumerId: number, reads: readonly PartitionRead[], passed: boolean): Statement {
+  return {
+    text: recordSql,
+    prepare: true,
+    values: [
+      consumerId,
+      reads.map((read) => read.partition),
+      reads.map((read) => read.epoch.toString()),
+      reads.map((read) => read.sequence.toString()),
+      reads.map((read) => read.fromSnapshot),
+      reads.map((read) => read.toSnapshot),
+      reads.map((read) => read.afterId),
+      reads.map((read) => read.untilId),
+      reads.map((read) => read.more),
+      reads.map(() => passed),
+      reads.map((read) => read.filter ?? null),
+      reads.map((read) => read.replay),
+      reads.map((read) => read.isolateUntil ?? null),
+    ],
+  };
+}
 
 /**
  * Records batches that were read but not recorded yet. Flushed: effects elsewhere rest on it.
@@ -38,26 +62,26 @@ export async function recordBatches(
 ): Promise<Set<number>> {
   const [recorded] = await writeAtOnce<[{ partition: number }]>(
     session,
-    [
-      {
-        text: recordSql,
-        prepare: true,
-        values: [
-          consumerId,
-          reads.map((read) => read.partition),
-          reads.map((read) => read.epoch.toString()),
-          reads.map((read) => read.sequence.toString()),
-          reads.map((read) => read.fromSnapshot),
-          reads.map((read) => read.toSnapshot),
-          reads.map((read) => read.afterId),
-          reads.map((read) => read.untilId),
-          reads.map((read) => read.more),
-        ],
-      },
-    ],
+    [recordStatement(consumerId, reads, false)],
     flushed,
   );
   return new Set(recorded.rows.map((row) => row.partition));
+}
+
+/**
+ * Notes that windows without a message that is wanted were passed. Not flushed: a crash that undoes it only has them
+ * read again.
+ */
+export async function recordPassed(
+  session: PgSession,
+  consumerId: number,
+  reads: readonly PartitionRead[],
+): Promise<void> {
+  await writeAtOnce(
+    session,
+    [recordStatement(consumerId, reads, true)],
+    "set local synchronous_commit = off",
+  );
 }
 
 /**
@@ -76,7 +100,9 @@ with held as materialized (
 ), completed as (
   update holdfast.topic_progress g set done = true from held
    where g.consumer = $1 and g.partition = held.partition and g.sequence = $4::bigint and not g.done
-  returning 1
+  returning g.letters
+), redriven as (
+  delete from holdfast.topic_dead_letter d using completed where d.id = any (completed.letters)
 )
 select exists (select from held) as held,
        exists (select from completed) or coalesce(

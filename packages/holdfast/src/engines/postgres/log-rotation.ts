@@ -12,6 +12,7 @@ import { segmentCount, segmentTable, topicLock } from "./log-tables.ts";
 import { writeAtOnce } from "./log-transaction.ts";
 import type { PgSession } from "./session.ts";
 import { sqlStateOf } from "./session-error.ts";
+import { removeConsumer } from "./topic-group.ts";
 
 /** Second key of the advisory lock that makes one process at a time turn a log. Beyond the slots of keys. */
 const rotationSlot = 1_000;
@@ -50,7 +51,7 @@ select not exists (
       -- Of a window that is not used up, everything is kept.
       select case when g.sequence is null then '1:1:'::pg_snapshot
                   when g.done and not g.more then g.to_snapshot else g.from_snapshot end as snapshot) completed
-   where c.topic = ${log.id} and exists (
+   where c.topic = ${log.id} and not c.ephemeral and exists (
       select from ${segmentTable(log, segment)} r
        where r.partition = a.partition and r.xid >= pg_snapshot_xmax(completed.snapshot)
       union all
@@ -77,6 +78,7 @@ export async function rotateLog(session: PgSession, log: TopicLog, retentionMs: 
     if (await emptySegment(session, log, segment)) emptied.push(segment);
   }
   await trim(session, log);
+  await removeAbandoned(session, log);
   return emptied;
 }
 
@@ -115,6 +117,19 @@ async function rollback(session: PgSession): Promise<false> {
   return false;
 }
 
+/** Ephemeral consumers go when none of their members is left. */
+async function removeAbandoned(session: PgSession, log: TopicLog): Promise<void> {
+  const { rows } = await session.send<{ id: number }>({
+    text: `select c.id from holdfast.topic_consumer c
+      where c.topic = ${log.id} and c.ephemeral
+        and not exists (select from holdfast.topic_member m
+                         where m.consumer = c.id and m.expires_at > clock_timestamp())
+        -- One that was made just now has not joined yet.
+        and c.made_at < clock_timestamp() - interval '1 minute'`,
+  });
+  for (const { id } of rows) await removeConsumer(session, id);
+}
+
 /** Rows that are of no more use. Nobody reads past them, so it does not matter when they go. */
 async function trim(session: PgSession, log: TopicLog): Promise<void> {
   await writeAtOnce(
@@ -130,6 +145,10 @@ async function trim(session: PgSession, log: TopicLog): Promise<void> {
                ) n
                 where p.consumer = n.consumer and p.partition = n.partition
                   and p.sequence < n.newest - ${progressKept}`,
+      },
+      {
+        text: `delete from holdfast.topic_dead_letter
+                where expires_at < clock_timestamp() and redrive_at is null`,
       },
       {
         text: `delete from holdfast.topic_batch

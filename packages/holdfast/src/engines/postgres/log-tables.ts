@@ -40,20 +40,27 @@ export function topicLock(topicId: number): number {
  */
 export async function openTopicLog(session: PgSession, name: string, partitions: number): Promise<TopicLog> {
   const known = await findLog(session, name);
-  if (known) await addSessionColumn(session, known);
+  if (known) await addColumns(session, known);
   return checked(known ?? (await makeLog(session, name, partitions)), partitions);
 }
 
-/** Logs that an earlier version made, or makes beside this one, have no column for the publisher's session. */
-async function addSessionColumn(session: PgSession, log: TopicLog): Promise<void> {
-  const { rows } = await session.send<{ there: boolean }>({
-    text: `select exists (select from pg_attribute
-      where attrelid = $1::regclass and attname = 'session' and not attisdropped) as there`,
-    values: [log.table],
+/** What logs that an earlier version made do not have. */
+const laterColumns = { session: "text", subject: "text", bytes: "int", timeline: "int" } as const;
+
+/** Rows of an earlier version, which may still run beside this one, have none of these. */
+async function addColumns(session: PgSession, log: TopicLog): Promise<void> {
+  const { rows } = await session.send<{ name: string }>({
+    text: `select attname::text as name from pg_attribute
+      where attrelid = $1::regclass and attname = any ($2::text[]) and not attisdropped`,
+    values: [log.table, Object.keys(laterColumns)],
   });
-  if (rows[0]?.there) return;
+  const missing = Object.entries(laterColumns).filter(
+    ([column]) => !rows.some(({ name }) => name === column),
+  );
+  if (missing.length === 0) return;
   // Publishers and readers queue behind a waiting change: it gives up soon, and whoever opens next tries again.
-  const change = `alter table ${log.table} add column if not exists session text`;
+  const added = missing.map(([column, type]) => `add column if not exists ${column} ${type}`).join(", ");
+  const change = `alter table ${log.table} ${added}`;
   await session
     .send({ text: `begin read write; set local lock_timeout to '2s'; ${change}; commit` })
     .catch((error: unknown) => {
@@ -118,7 +125,12 @@ function logTableSql(table: string): string {
       key text not null,
       value json not null,
       traceparent text,
-      session text
+      session text,
+      subject text,
+      -- Length of the value as text.
+      bytes int,
+      -- Timeline of the server that took it: the id of a transaction means something only on its timeline.
+      timeline int
     ) partition by list (segment);
     create index on ${table} (partition, xid);
     ${segments.map((n) => `create table ${table}_${n} partition of ${table} for values in (${n});`).join("\n    ")}`;

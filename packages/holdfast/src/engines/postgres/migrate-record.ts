@@ -1,6 +1,7 @@
 /**
  * What each shard remembers of migrations: the files that were applied, with their checksums.
  */
+import { guardIsThere } from "./commit-guard.ts";
 import { changedError } from "./migrate-error.ts";
 import type { MigrationFile } from "./migrate-files.ts";
 import { type ShardLayout, shardSchemaSql } from "./migrate-shard-sql.ts";
@@ -29,11 +30,14 @@ export async function makeSchemas(
   { shards, schemaOf, ...layout }: PlacedShards & ShardLayout,
 ): Promise<void> {
   const { rows } = await session.send<{ ready: string }>({
-    text: "select count(*) as ready from unnest($1::text[]) s where to_regprocedure(s || '.holds_key(text[])') is not null",
+    text: `select count(*) as ready from unnest($1::text[]) s
+      where to_regprocedure(s || '.holds_key(text[])') is not null and ${guardIsThere("s")}`,
     values: [shards.map(schemaOf)],
   });
   if (Number(rows[0]?.ready) === shards.length) return;
   await session.send({ text: "begin read write" });
+  // Of a schema that is there the guards may be in use: better to fail, and be asked again, than to hold up traffic.
+  await session.send({ text: "set local lock_timeout to '5s'" });
   await session.send({
     text: shards.map((shard) => shardSchemaSql(shard, schemaOf(shard), layout)).join(""),
   });

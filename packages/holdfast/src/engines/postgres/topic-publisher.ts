@@ -29,12 +29,13 @@ export class TopicPublisher extends GroupCommit<AppendMessage, undefined, TopicL
     const call = currentCall();
     const traceparent = call && formatTraceparent(call.trace);
     const session = call?.session.encode() || undefined;
-    const outgoing = messages.map(({ partition, key, json }) => ({
+    const outgoing = messages.map(({ partition, key, json, subject }) => ({
       partition,
       key,
       json,
       traceparent,
       session,
+      subject,
     }));
     const bytes = outgoing.reduce((sum, message) => sum + message.json.length + message.key.length, 0);
     return this.write(outgoing, bytes);

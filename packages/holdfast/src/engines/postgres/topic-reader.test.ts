@@ -24,7 +24,9 @@ test("a crash between a read and its recording hides no message whose transactio
   const sessions = boundedSessions(nodes.primary(nodes.home), systemClock);
   const log = await sessions((session) => openTopicLog(session, "events", 1));
   const consumerId = await sessions((session) => openConsumer(session, log, "reader"));
-  const claims = await sessions((session) => renewMember(session, consumerId, "reader", "a", 600_000, true));
+  const claims = await sessions((session) =>
+    renewMember(session, consumerId, "reader", "a", 600_000, "join"),
+  );
   const claim = claims[0];
   if (!claim) throw new Error("the only member should hold the only partition");
   const published = async (value: string, idsBefore = 0): Promise<bigint> => {
@@ -59,6 +61,7 @@ test("a crash between a read and its recording hides no message whose transactio
   let uses = 0;
   const reader = new ConsumerReader({
     node: "node-1",
+    clock: systemClock,
     consumer: "reader",
     open: async () => ({ log, consumerId }),
     use: async (run) => {

@@ -87,3 +87,58 @@ export const tombstoneInstall: InstallStep = {
   version: 2,
   sql: "alter table holdfast.topic_batch add column tombstone boolean not null default false;",
 };
+
+/**
+ * What a consumer wants and where it began, how often a batch was tried, and what was put aside.
+ *
+ * A batch that keeps failing is recorded again in smaller pieces, each under a number of its own; a message that
+ * fails alone becomes a dead letter, and the partition goes on. `letters` makes a batch of dead letters that are to
+ * be tried once more: its window is that of the batch before it, so that reading goes on from there.
+ */
+export const consumerInstall: InstallStep = {
+  name: "topic",
+  version: 3,
+  sql: `
+alter table holdfast.topic_consumer
+  -- Its members are one process, and it goes with them: nothing is kept for it.
+  add column ephemeral boolean not null default false,
+  add column made_at timestamptz not null default clock_timestamp(),
+  -- The subjects that it subscribes to, as a regular expression; all of them when null.
+  add column filter text;
+alter table holdfast.topic_progress
+  add column filter text,
+  -- Drawn anew by each replay: effects from before it do not count as effects of the batches behind it.
+  add column replay text not null default '',
+  -- How often it was begun to be handled, and how often somebody told the end of that.
+  add column attempts int not null default 1,
+  add column reported int not null default 0,
+  -- The last id of the batch that failed as a whole: up to there batches get one attempt before they are halved.
+  add column isolate_until bigint,
+  add column letters uuid[],
+  add column failure json;
+create table holdfast.topic_dead_letter (
+  id uuid primary key default gen_random_uuid(),
+  consumer int not null references holdfast.topic_consumer,
+  partition int not null,
+  message_id bigint not null,
+  published_at timestamptz not null,
+  key text not null,
+  subject text,
+  value json not null,
+  traceparent text,
+  session text,
+  code text not null,
+  message text not null,
+  outcome text not null,
+  attempts int not null,
+  dead_at timestamptz not null default clock_timestamp(),
+  expires_at timestamptz not null,
+  -- When somebody asked that it be tried once more.
+  redrive_at timestamptz
+);
+create index topic_dead_letter_at on holdfast.topic_dead_letter (consumer, dead_at, id);
+create index topic_dead_letter_expiry on holdfast.topic_dead_letter (expires_at);
+create index topic_dead_letter_redrive on holdfast.topic_dead_letter (consumer, partition, redrive_at)
+  where redrive_at is not null;
+`,
+};

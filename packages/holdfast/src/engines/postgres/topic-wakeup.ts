@@ -3,8 +3,9 @@
  * inside it, because transactions that notify commit one by one. At most one every 10 ms per process. A wake-up may
  * be lost or be too many; readers poll as well.
  *
- * One connection per process and home listens for all of them. A topic is named by its number, a queue by `q` and
- * its number, which a process with an older library takes for no topic of its own.
+ * One connection per process and node listens for all topics and queues there, and for the node's outbox. A topic is
+ * named by its number, a queue by `q` and its number, which a process with an older library takes for no topic of its
+ * own.
  */
 import type net from "node:net";
 import pg from "pg";
@@ -19,11 +20,14 @@ const notifyMsMax = 1_000;
 const reconnectMsMin = 50;
 const reconnectMsMax = 2_000;
 
+/** What was added to: the number of a topic, or the name of something else. */
+export type WakeKey = number | string;
+
 export interface TopicWakeup {
   /** Something was committed to it: tells this process at once and the others soon. */
-  published(key: string): void;
+  published(key: WakeKey): void;
   /** Calls `wake` whenever something may have been stored there. @returns how to stop */
-  listen(key: string, wake: () => void): () => void;
+  listen(key: WakeKey, wake: () => void): () => void;
   /** Undoes one `topicWakeup`; the last one closes. */
   release(): Promise<void>;
 }
@@ -33,13 +37,15 @@ interface Shared {
   users: number;
 }
 
-const shared = new WeakMap<DatabaseNodes, Shared>();
+const shared = new WeakMap<DatabaseNodes, Map<string, Shared>>();
 
-/** The wake-up of a home: one for all topics and queues of the process that have this home. */
-export function topicWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
-  let entry = shared.get(home);
+/** The wake-up of a node, by default of the home: one for all topics and queues of the process that have this home. */
+export function topicWakeup(home: DatabaseNodes, clock: Clock, node: string = home.home): TopicWakeup {
+  const ofNodes = shared.get(home) ?? new Map<string, Shared>();
+  shared.set(home, ofNodes);
+  let entry = ofNodes.get(node);
   if (!entry) {
-    const made = openWakeup(home, clock);
+    const made = openWakeup(home, clock, node);
     const opened: Shared = {
       users: 0,
       wakeup: {
@@ -47,21 +53,26 @@ export function topicWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
         async release() {
           opened.users--;
           if (opened.users > 0) return;
-          if (shared.get(home) === opened) shared.delete(home);
+          if (ofNodes.get(node) === opened) ofNodes.delete(node);
           await made.release();
         },
       },
     };
     entry = opened;
-    shared.set(home, entry);
+    ofNodes.set(node, entry);
   }
   entry.users++;
   return entry.wakeup;
 }
 
-function openWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
-  const node = home.config.nodes.find((one) => one.name === home.home);
-  if (!node) throw new RangeError(`there is no node "${home.home}"`);
+/** Tells those who listen of something that was committed on a node; where nobody does, polling finds it. */
+export function wakeListeners(nodes: DatabaseNodes, node: string, key: WakeKey): void {
+  shared.get(nodes)?.get(node)?.wakeup.published(key);
+}
+
+function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeup {
+  const node = home.config.nodes.find((one) => one.name === name);
+  if (!node) throw new RangeError(`there is no node "${name}"`);
   const listeners = new Map<string, Set<() => void>>();
   const unsaid = new Set<string>();
   let timer: Timer | undefined;
@@ -70,7 +81,7 @@ function openWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
   let listening: Promise<void> | undefined;
   let client: pg.Client | undefined;
   const stop = new AbortController();
-  const use = boundedSessions(home.primary(home.home), clock, notifyMsMax);
+  const use = boundedSessions(home.primary(name), clock, notifyMsMax);
 
   const wake = (key: string): void => {
     for (const listener of listeners.get(key) ?? []) listener();
@@ -140,14 +151,14 @@ function openWakeup(home: DatabaseNodes, clock: Clock): TopicWakeup {
 
   return {
     published(key) {
-      wake(key);
+      wake(String(key));
       if (closed) return;
-      unsaid.add(key);
+      unsaid.add(String(key));
       sayLater();
     },
     listen(key, listener) {
-      const some = listeners.get(key) ?? new Set();
-      listeners.set(key, some.add(listener));
+      const some = listeners.get(String(key)) ?? new Set();
+      listeners.set(String(key), some.add(listener));
       if (!closed) listening ??= follow();
       return () => {
         some.delete(listener);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll } from "vitest";
 import { systemClock } from "../../clock/index.ts";
-import { type ClosableTopic, topicSuite } from "../../parts/topic/conformance.ts";
+import { type ClosableTopic, type TopicSuite, topicSuite } from "../../parts/topic/conformance.ts";
+import { topicConsumerSuite } from "../../parts/topic/consumer-conformance.ts";
 import { startTestPostgres, type TestPostgres, until } from "../../testkit/index.ts";
 import { installFramework } from "./install.ts";
 import { openDatabaseNodes } from "./nodes.ts";
@@ -15,7 +16,7 @@ afterAll(() => postgres?.stop());
 
 const partitions = 5;
 
-topicSuite({
+const suite: TopicSuite = {
   name: "postgres",
   partitions,
   until: (condition, what) => until(condition, { what, timeoutMs: 20_000 }),
@@ -41,4 +42,7 @@ topicSuite({
       },
     };
   },
-});
+};
+
+topicSuite(suite);
+topicConsumerSuite(suite);

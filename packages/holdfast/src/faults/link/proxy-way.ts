@@ -34,8 +34,9 @@ function settingsOf(faults: readonly LinkFault[]): ProxySettings {
 }
 
 function goes(fault: LinkFault, way: Direction): boolean {
-  // A reset takes both ends along; it is counted where the request goes.
-  const { direction = "both" } = fault.kind === "reset" ? { direction: "forward" as const } : fault;
+  // A reset takes both ends along; bytes are counted where the request goes, and a chance is taken by each piece.
+  if (fault.kind === "reset") return fault.share !== undefined || way === "forward";
+  const { direction = "both" } = fault;
   return direction === "both" || direction === way;
 }
 
@@ -48,7 +49,12 @@ function one(fault: LinkFault): DirectionSettings {
     case "bandwidth":
       return { bytesPerSecond: fault.bytesPerSecond };
     case "reset":
-      return { resetAfterBytes: fault.afterBytes ?? 0 };
+      return fault.share === undefined
+        ? { resetAfterBytes: fault.afterBytes ?? 0 }
+        : {
+            resetShare: fault.share,
+            ...(fault.afterBytes === undefined ? {} : { resetAfterBytes: fault.afterBytes }),
+          };
     case "blackhole":
       return { swallow: true };
   }

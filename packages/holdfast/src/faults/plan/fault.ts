@@ -25,8 +25,8 @@ export type Fault =
     }
   /** No more than so many bytes a second, each way that is named. */
   | { readonly kind: "bandwidth"; readonly bytesPerSecond: number; readonly direction?: Direction }
-  /** Connections are reset: at once, or each after so many bytes. */
-  | { readonly kind: "reset"; readonly afterBytes?: number }
+  /** Connections are reset: at once, each after so many bytes, or with this chance by each piece that is sent either way. */
+  | { readonly kind: "reset"; readonly afterBytes?: number; readonly share?: number }
   /** What is sent is swallowed: no answer and no reset. Connections that lost bytes are reset at the end. */
   | { readonly kind: "blackhole"; readonly direction?: Direction }
   /** The process's wall clock is wrong by this much. */
@@ -99,7 +99,10 @@ export const faultKinds = {
   reset: {
     to: "link",
     silences: true,
-    numbers: { afterBytes: { min: 0, max: 2 ** 40, whole: true, optional: true } },
+    numbers: {
+      afterBytes: { min: 0, max: 2 ** 40, whole: true, optional: true },
+      share: { min: 0.001, max: 1, optional: true },
+    },
   },
   blackhole: { to: "link", silences: true, numbers: none },
   "clock-offset": {

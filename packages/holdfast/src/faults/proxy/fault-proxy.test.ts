@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../../clock/index.ts";
 import { until } from "../../testkit/wait.ts";
 import { forwardUnchanged } from "../fixtures/forward-unchanged.ts";
+import { roundTrip } from "../link/round-trip.ts";
 import { type FaultProxy, startFaultProxy } from "./fault-proxy.ts";
 import { noFault } from "./settings.ts";
 import { spawnFaultProxy } from "./spawn-fault-proxy.ts";
@@ -159,6 +160,24 @@ test("a reset after so many bytes lets exactly those through", async () => {
   expect(await reset).toBe("ECONNRESET");
   await until(() => far.closed);
   expect(atFar()).toBe("12345");
+});
+
+test("a reset by chance takes about that share of pieces, each way", async () => {
+  const share = 0.05;
+  await proxy.set({ forward: { resetShare: share }, back: { resetShare: share } });
+  const pieces = 2_000;
+  let resets = 0;
+  let asked = 0;
+  while (asked < pieces) {
+    const { end } = await roundTrip(systemClock, { host: proxy.host, port: proxy.echoPort, boundMs: 5_000 });
+    expect(end).not.toBe("silent");
+    asked++;
+    if (end === "failed") resets++;
+  }
+  // A round trip is two pieces, there and back, each of which may be the last.
+  const expected = pieces * (1 - (1 - share) ** 2);
+  expect(resets).toBeGreaterThan(expected * 0.7);
+  expect(resets).toBeLessThan(expected * 1.3);
 });
 
 test("a reset at once takes open connections and new ones", async () => {

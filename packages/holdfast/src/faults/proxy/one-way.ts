@@ -154,7 +154,11 @@ export class OneWay {
       this.#sink.end();
       return;
     }
-    const { resetAfterBytes, closeAfterBytes } = this.#settings;
+    const { resetAfterBytes, resetShare, closeAfterBytes } = this.#settings;
+    if (resetShare !== undefined && this.#clock.random.next() < resetShare) {
+      this.#events.reset();
+      return;
+    }
     const limit = Math.min(resetAfterBytes ?? Infinity, closeAfterBytes ?? Infinity);
     const part =
       this.#passedBytes + piece.length > limit ? piece.subarray(0, limit - this.#passedBytes) : piece;

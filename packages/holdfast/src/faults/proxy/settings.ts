@@ -13,6 +13,11 @@ export interface DirectionSettings {
   readonly swallow?: boolean;
   /** The connection is reset when so many bytes more have passed; 0 is at once. Default: never. */
   readonly resetAfterBytes?: number;
+  /**
+   * The chance that a piece resets its connection instead of passing, above 0 up to 1: what was asked never arrives, or
+   * its answer does not. Default: never.
+   */
+  readonly resetShare?: number;
   /** The connection is closed in order when so many bytes more have passed. Default: never. */
   readonly closeAfterBytes?: number;
   /** The end of a stream is passed on so much later, in milliseconds. Default 0. */
@@ -60,6 +65,7 @@ const bounds: Readonly<Record<string, Bound>> = {
   jitterMs: { min: 0, max: 600_000 },
   bytesPerSecond: { min: 256, max: 2 ** 40 },
   resetAfterBytes: { min: 0, max: 2 ** 50 },
+  resetShare: { min: Number.MIN_VALUE, max: 1 },
   closeAfterBytes: { min: 0, max: 2 ** 50 },
   closeDelayMs: { min: 0, max: 600_000 },
 };

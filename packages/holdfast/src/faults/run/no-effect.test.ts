@@ -44,6 +44,7 @@ const onLinks: readonly LinkFault[] = [
   { kind: "bandwidth", bytesPerSecond: 10_000 },
   { kind: "reset" },
   { kind: "reset", afterBytes: 100 },
+  { kind: "reset", share: 0.2 },
   { kind: "blackhole" },
 ];
 

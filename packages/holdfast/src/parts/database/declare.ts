@@ -7,6 +7,7 @@
 import type { Kysely, Transaction } from "kysely";
 import { currentCall, refuseProblems, type Undone } from "../../call/index.ts";
 import type { ShardStrategy } from "../../placement/index.ts";
+import { insideTransaction } from "../outbox/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
 
@@ -110,8 +111,16 @@ export interface Shard<Tables> {
   read<T>(how: ReadLevel | ReadOptions, run: (sql: Kysely<Tables>) => Promise<T>): Promise<T>;
   /** A read-write transaction. @see ShardWriteOptions */
   write<T>(run: (tx: Transaction<Tables>) => Promise<T>, options?: ShardWriteOptions): Promise<T>;
-  /** A read-write transaction that happens once per guard. @returns false when it had happened before */
-  writeOnce(guard: EffectGuard, run: (tx: Transaction<Tables>) => Promise<void>): Promise<boolean>;
+  /**
+   * A read-write transaction that happens once per guard.
+   *
+   * @param run gets the mark of the guard that was applied last, if there is one
+   * @returns false when it had happened before
+   */
+  writeOnce(
+    guard: EffectGuard,
+    run: (tx: Transaction<Tables>, markBefore: string | undefined) => Promise<void>,
+  ): Promise<boolean>;
 }
 
 /** A database of whatever tables: for code that routes, migrates or binds, and never looks at a row. */
@@ -276,9 +285,17 @@ function shard<Tables>(handle: Database<Tables>, index: number, key?: string): S
     });
   /** Helpers that are handed its `sql` or `tx` can tell which shard it is of. */
   const noted =
-    <Statements extends object, T>(run: (statements: Statements) => Promise<T>) =>
-    (statements: Statements) =>
-      run(noteOpened(statements, handle, index));
+    <Statements extends object, T, Rest extends unknown[]>(
+      run: (statements: Statements, ...rest: Rest) => Promise<T>,
+    ) =>
+    (statements: Statements, ...rest: Rest) =>
+      run(noteOpened(statements, handle, index), ...rest);
+  const written = <T, Rest extends unknown[]>(
+    run: (tx: Transaction<Tables>, ...rest: Rest) => Promise<T>,
+  ) => {
+    const noting = noted(run);
+    return (tx: Transaction<Tables>, ...rest: Rest) => insideTransaction(() => noting(tx, ...rest));
+  };
   return {
     index,
     locate: async () => index,
@@ -293,12 +310,17 @@ function shard<Tables>(handle: Database<Tables>, index: number, key?: string): S
     write: (run, { lookups, ...options } = {}) =>
       report("write", async (undone) => {
         const port = boundPort(handle);
-        if (lookups === undefined) return port.write(index, noted(run), options, undone);
+        if (lookups === undefined) return port.write(index, written(run), options, undone);
         const changes = lookupChanges(handle.name, handle.options.lookups, key, lookups);
-        return port.lookups.write({ key: key as string, shard: index, changes }, noted(run), options, undone);
+        return port.lookups.write(
+          { key: key as string, shard: index, changes },
+          written(run),
+          options,
+          undone,
+        );
       }),
     writeOnce: (guard, run) =>
-      report("write-once", (undone) => boundPort(handle).writeOnce(index, guard, noted(run), undone)),
+      report("write-once", (undone) => boundPort(handle).writeOnce(index, guard, written(run), undone)),
   };
 }
 

@@ -35,8 +35,13 @@ export interface Assignment {
 export interface EffectGuard {
   readonly consumer: string;
   readonly partition: number;
-  /** Number of the batch within the partition: 1, 2, 3 … without gaps at home; a shard may see only some. */
+  /** Number of the batch within the partition. Numbers rise; a shard may see only some. */
   readonly sequence: bigint;
+  /**
+   * Says, to whoever made it, up to where the batch is. Kept with the guard: the next batch's `run` is told it, and
+   * can leave out what was applied under another number.
+   */
+  readonly mark?: string;
 }
 
 export interface WriteOptions {
@@ -146,12 +151,13 @@ export interface DatabasePort {
    * Like `write`, but only once per guard. What it has answered outlives a crash of the server, also where the
    * store's default is not to wait for the disk.
    *
+   * @param run gets the mark of the batch that was applied last, if there is one
    * @returns false when the shard had applied the batch before
    */
   writeOnce(
     shard: number,
     guard: EffectGuard,
-    run: (tx: Transaction<AnyTables>) => Promise<void>,
+    run: (tx: Transaction<AnyTables>, markBefore: string | undefined) => Promise<void>,
     undone?: Undone,
   ): Promise<boolean>;
   /**

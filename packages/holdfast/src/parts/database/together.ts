@@ -7,6 +7,7 @@
  */
 import type { Transaction } from "kysely";
 import { currentCall, HoldfastError } from "../../call/index.ts";
+import { insideTransaction } from "../outbox/index.ts";
 import type { Bindable } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
 import type { DatabasePort, ResolvedTogether, ShardKey, TogetherOptions } from "./port.ts";
@@ -46,13 +47,15 @@ export async function writeTogether<Tables, T>(
       port.together(
         shards,
         (txOf) =>
-          run({
-            at: (key) => {
-              const tx = txOf(port.shardOf(key));
-              if (!tx) throw notNamed(key);
-              return tx;
-            },
-          }),
+          insideTransaction(() =>
+            run({
+              at: (key) => {
+                const tx = txOf(port.shardOf(key));
+                if (!tx) throw notNamed(key);
+                return tx;
+              },
+            }),
+          ),
         resolved,
         undone,
       ),

@@ -327,8 +327,8 @@ export function topicSuite({ name: engine, partitions, open, until, skip = [] }:
   });
 }
 
-/** All of a batch but where its record was last seen, which may differ from one answer to the next. */
+/** All of a batch but what may differ from one answer to the next: where its record was seen, and its attempts. */
 function content(batch: RecordedBatch | undefined) {
-  const { recordedAt: _, ...rest } = batch ?? {};
+  const { recordedAt: _, attempts: __, fresh: ___, isWithin: ____, ...rest } = batch ?? {};
   return rest;
 }

@@ -5,11 +5,19 @@
  * group at a time, in batches whose effects on a database happen once (`Batch.apply`).
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { currentCall, HoldfastError, refuseProblems } from "../../call/index.ts";
+import {
+  type Call,
+  currentCall,
+  formatTraceparent,
+  HoldfastError,
+  refuseProblems,
+} from "../../call/index.ts";
 import type { AnyDatabase } from "../database/index.ts";
+import { appendIn, type InTransaction, refuseInside } from "../outbox/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
-import type { TopicPort } from "./port.ts";
+import { type ConsumerHandle, consumerHandle } from "./consumer.ts";
+import type { ConsumerState, OutgoingMessage, TopicPort } from "./port.ts";
 import { prepareMessage } from "./prepare-message.ts";
 
 export interface TopicOptions<Schema extends StandardSchemaV1> {
@@ -17,6 +25,11 @@ export interface TopicOptions<Schema extends StandardSchemaV1> {
   readonly schema: Schema;
   /** Messages with one key keep their order. At most 255 characters. */
   readonly keyBy: (value: StandardSchemaV1.InferOutput<Schema>) => string;
+  /**
+   * The subject of a message, such as `orders.eu.created`: consumers choose by it (`only: ["orders.*.created"]`).
+   * Words of letters, digits, _ and - between dots, at most 255 characters. Default: no subjects.
+   */
+  readonly route?: (value: StandardSchemaV1.InferOutput<Schema>) => string;
   /** Number of partitions, 1 to 256: the most members of a group that can work at once. Default 8. */
   readonly partitions?: number;
   /** The database whose first node keeps the log. Default: the system's first database. */
@@ -29,6 +42,24 @@ export interface TopicOptions<Schema extends StandardSchemaV1> {
    * new begins with the oldest message kept. Longer takes more disk.
    */
   readonly retentionMs?: number;
+  /**
+   * What happens when a consumer is too far behind. Default: nothing; messages are kept until it has read them, and
+   * the disk of the home is the limit.
+   */
+  readonly backlogMax?: BacklogOptions;
+}
+
+export interface BacklogOptions {
+  /** Most messages that the slowest consumer may be behind, 1 to 1_000_000_000. Ephemeral consumers do not count. */
+  readonly messages: number;
+  /**
+   * Beyond that `publish` throws HOLDFAST_OVERLOADED (`refuse`, the default), or waits until there is room, its
+   * deadline passes, or ten seconds do without a deadline (`wait`).
+   *
+   * The bound is kept about, not exactly: how far consumers are is looked up every second, or less often when that
+   * takes long, and each process counts what it published since; what others published meanwhile it does not know.
+   */
+  readonly whenFull?: "refuse" | "wait";
 }
 
 export interface ResolvedTopicOptions {
@@ -36,12 +67,24 @@ export interface ResolvedTopicOptions {
   readonly home: AnyDatabase | undefined;
   readonly maxMessageBytes: number;
   readonly retentionMs: number;
+  /** Whether messages have subjects. */
+  readonly hasSubjects: boolean;
+  readonly backlogMax: Required<BacklogOptions> | undefined;
 }
 
 export const topicDefaults = { partitions: 8, maxMessageBytes: 1 << 20, retentionMs: 86_400_000 } as const;
 
 /** Most messages in one `publish`: they are one transaction. */
 export const publishMessagesMax = 10_000;
+
+export interface PublishOptions {
+  /**
+   * The `tx` of a write, of any database of the system: the messages commit with it or not at all, and are moved to
+   * the topic afterwards, each once, in the order of the commits for each key. Resolves when they are part of the
+   * transaction. Default: none, and then `publish` is refused inside a write.
+   */
+  readonly in?: InTransaction;
+}
 
 export interface Topic<Value> extends Bindable<TopicPort> {
   readonly kind: "topic";
@@ -53,10 +96,15 @@ export interface Topic<Value> extends Bindable<TopicPort> {
    * breaks between two that are under way at once, the second may be committed first.
    *
    * @throws {HoldfastError} HOLDFAST_INPUT_INVALID, HOLDFAST_OVERLOADED, HOLDFAST_UNAVAILABLE: not published.
+   *   HOLDFAST_TX_OPEN inside a write without `in`; HOLDFAST_TX_ENDED with an `in` that has ended: not published.
    *   HOLDFAST_OUTCOME_UNKNOWN: the commit had no answer until the deadline. HOLDFAST_DEADLINE and
    *   HOLDFAST_ABORTED say in their outcome which of the two.
    */
-  publish(value: Value | readonly Value[]): Promise<void>;
+  publish(value: Value | readonly Value[], options?: PublishOptions): Promise<void>;
+  /** One of its consumers: the worker of that name, or a subscription. */
+  consumer(name: string): ConsumerHandle;
+  /** All of its consumers, and how far each is behind. */
+  consumers(): Promise<readonly ConsumerState[]>;
 }
 
 /** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
@@ -66,28 +114,50 @@ export function topic<Schema extends StandardSchemaV1>(
 ): Topic<StandardSchemaV1.InferOutput<Schema>> {
   type Value = StandardSchemaV1.InferOutput<Schema>;
   const resolved = resolveTopicOptions(name, options);
+  const { schema, keyBy, route } = options;
   const rule = {
     kind: "topic",
     name,
-    schema: options.schema,
-    keyBy: options.keyBy,
+    schema,
+    keyBy,
+    route,
     partitions: resolved.partitions,
     bytesMax: resolved.maxMessageBytes,
   } as const;
+  const during = <T>(operation: string, run: (port: TopicPort) => Promise<T>): Promise<T> =>
+    currentWorld(handle).seam.operation("topic", name, operation, currentCall(), async () =>
+      run(boundPort(handle)),
+    );
   const handle: Topic<Value> = {
     kind: "topic",
     name,
     options: resolved,
-    publish: (value) =>
+    publish: (value, { in: tx } = {}) =>
       currentWorld(handle).seam.operation("topic", name, "publish", currentCall(), async () => {
+        if (tx === undefined) refuseInside(handle, "publish");
         const values: readonly Value[] = Array.isArray(value) ? value : [value as Value];
         if (values.length === 0) return;
         if (values.length > publishMessagesMax) throw tooManyError(name, values.length);
         const port = boundPort(handle);
-        await port.publish(await Promise.all(values.map((one) => prepareMessage(rule, one))));
+        const messages = await Promise.all(values.map((one) => prepareMessage(rule, one)));
+        if (tx === undefined) return port.publish(messages);
+        const entries = messages.map((message) => outboxEntry(message, currentCall()));
+        await appendIn(tx, handle, entries, (database) => currentWorld(handle).has(database));
       }),
+    consumer: (consumer) => consumerHandle(consumer, during),
+    consumers: () => during("consumers", (port) => port.consumers()),
   };
   return handle;
+}
+
+function outboxEntry({ key, json, subject }: OutgoingMessage, call: Call | undefined) {
+  return {
+    key,
+    json,
+    ...(subject === undefined ? {} : { options: JSON.stringify({ subject }) }),
+    traceparent: call && formatTraceparent(call.trace),
+    session: call?.session.encode() || undefined,
+  };
 }
 
 function tooManyError(name: string, count: number): HoldfastError {
@@ -107,6 +177,8 @@ function resolveTopicOptions<Schema extends StandardSchemaV1>(
     home: options.home,
     maxMessageBytes: options.maxMessageBytes ?? topicDefaults.maxMessageBytes,
     retentionMs: options.retentionMs ?? topicDefaults.retentionMs,
+    hasSubjects: options.route !== undefined,
+    backlogMax: options.backlogMax && { whenFull: "refuse", ...options.backlogMax },
   };
   const problems: string[] = [];
   const naming = namingProblem("topic", name);
@@ -119,6 +191,9 @@ function resolveTopicOptions<Schema extends StandardSchemaV1>(
     problems.push(`maxMessageBytes should be a whole number from 1 to 67108864, got ${maxMessageBytes}`);
   }
   if (!(retentionMs >= 1000)) problems.push(`retentionMs should be at least 1000, got ${retentionMs}`);
+  if (options.route !== undefined && typeof options.route !== "function")
+    problems.push("route should be a function from a message to its subject");
+  problems.push(...backlogProblems(resolved.backlogMax));
   if (typeof options.keyBy !== "function")
     problems.push("keyBy should be a function from a message to its key");
   if (typeof options.schema?.["~standard"]?.validate !== "function") {
@@ -126,4 +201,15 @@ function resolveTopicOptions<Schema extends StandardSchemaV1>(
   }
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `topic "${name}"`, problems);
   return Object.freeze(resolved);
+}
+
+function backlogProblems(backlog: Required<BacklogOptions> | undefined): string[] {
+  if (!backlog) return [];
+  const { messages, whenFull } = backlog;
+  const problems: string[] = [];
+  if (!(Number.isInteger(messages) && messages >= 1 && messages <= 1_000_000_000))
+    problems.push(`backlogMax.messages should be a whole number from 1 to 1000000000, got ${messages}`);
+  if (whenFull !== "refuse" && whenFull !== "wait")
+    problems.push(`backlogMax.whenFull should be "refuse" or "wait", got ${String(whenFull)}`);
+  return problems;
 }

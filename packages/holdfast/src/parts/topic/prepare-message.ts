@@ -2,10 +2,12 @@
 import { checkValue, type ValueRule, valueError } from "../checked-value.ts";
 import { partitionOf } from "./partition-of.ts";
 import type { OutgoingMessage } from "./port.ts";
+import { subjectProblem } from "./subject.ts";
 
 export interface MessageRule<Value> extends ValueRule<Value> {
   readonly kind: "topic";
   readonly keyBy: (value: Value) => string;
+  readonly route?: ((value: Value) => string) | undefined;
   readonly partitions: number;
 }
 
@@ -18,10 +20,15 @@ export async function prepareMessage<Value>(
   given: unknown,
 ): Promise<OutgoingMessage> {
   let key = "";
+  let subject: string | undefined;
   const checked = await checkValue(rule, given, (value) => {
     key = rule.keyBy(value);
-    return typeof key === "string" && key.length <= keyCharsMax && !key.includes("\0") ? [] : [keyProblem];
+    subject = rule.route?.(value);
+    const isKey = typeof key === "string" && key.length <= keyCharsMax && !key.includes("\0");
+    const misrouted = rule.route && subjectProblem(subject);
+    return [...(isKey ? [] : [keyProblem]), ...(misrouted ? [`route: ${misrouted}.`] : [])];
   });
   if ("problems" in checked) throw valueError(rule, checked.problems.join("; "), checked.data, checked.cause);
-  return { partition: partitionOf(key, rule.partitions), key, json: checked.json };
+  const message = { partition: partitionOf(key, rule.partitions), key, json: checked.json };
+  return subject === undefined ? message : { ...message, subject };
 }

@@ -10,7 +10,9 @@ export interface Batch<Value> {
   readonly partition: number;
   readonly sequence: bigint;
   readonly messages: readonly StoredMessage<Value>[];
-  /** Aborts when the worker has drained for too long or has lost its partition. */
+  /** Whether these were dead letters that somebody has asked to be tried once more. */
+  readonly redriven: boolean;
+  /** Aborts when the worker has drained for too long, has lost its partition, or the attempt has taken too long. */
   readonly signal: AbortSignal;
   /**
    * Applies the batch to a database, once. Messages are grouped by the shard of their key; each shard's group
@@ -18,11 +20,12 @@ export interface Batch<Value> {
    * whatever process, changes nothing where it was applied before.
    *
    * When it rejects, some shards may have applied their group and others not. Let the error escape: the batch
-   * comes again, and only the others apply theirs.
+   * comes again, whole or in pieces, and only the others apply theirs.
    *
    * `keyOf` has to answer the same for the same message each time. `run` may be called again for a transaction
-   * that did not commit, so its effects belong into `tx`. Once per batch and database: all that the batch does
-   * to a shard is one transaction.
+   * that did not commit, so its effects belong into `tx`. It gets the messages of the shard that were not applied
+   * there before under another number, and is not called when there are none. Once per batch and database: all that
+   * the batch does to a shard is one transaction.
    *
    * @throws {HoldfastError} HOLDFAST_INPUT_INVALID when called twice for one database; otherwise what the
    *   first failing shard threw, after all others have ended
@@ -34,21 +37,35 @@ export interface Batch<Value> {
   ): Promise<void>;
 }
 
+/** The default export of a worker's module. A batch is done when it resolves; when it throws, it comes again. */
+export type BatchHandler<Value> = (batch: Batch<Value>) => void | Promise<void>;
+
+/** What of a recorded batch its effects depend on. */
+export type AppliedBatch = Pick<
+  RecordedBatch,
+  "partition" | "sequence" | "messages" | "mark" | "isWithin" | "redriven"
+>;
+
 /** Shards written at a time: a batch must not take every connection of its process. */
 const shardsAtOnce = 4;
 
 export function openBatch<Value>(
   consumer: string,
-  recorded: RecordedBatch,
+  recorded: Omit<AppliedBatch, "redriven"> & Partial<AppliedBatch>,
   signal: AbortSignal,
 ): Batch<Value> {
   const messages = recorded.messages as readonly StoredMessage<Value>[];
-  const guard = { consumer, partition: recorded.partition, sequence: recorded.sequence };
+  const { partition, sequence, mark, isWithin } = recorded;
+  const guard = { consumer, partition, sequence, ...(mark === undefined ? {} : { mark }) };
+  /** The messages of a shard whose effects are not there yet. */
+  const without = (before: string | undefined, own: readonly StoredMessage<Value>[]) =>
+    before === undefined || !isWithin ? own : own.filter((message) => !isWithin(before, message));
   const applied = new Set<string>();
   return {
-    partition: recorded.partition,
-    sequence: recorded.sequence,
+    partition,
+    sequence,
     messages,
+    redriven: recorded.redriven ?? false,
     signal,
     async apply(database, keyOf, run) {
       if (applied.has(database.name)) throw appliedTwiceError(consumer, database.name);
@@ -59,7 +76,10 @@ export function openBatch<Value>(
         for (let group = groups.shift(); group && !signal.aborted; group = groups.shift()) {
           const { key, messages: own } = group;
           try {
-            await database.at(key).writeOnce(guard, (tx) => run(tx, own));
+            await database.at(key).writeOnce(guard, async (tx, before) => {
+              const fresh = without(before, own);
+              if (fresh.length > 0) await run(tx, fresh);
+            });
           } catch (error) {
             failures.push(error);
           }

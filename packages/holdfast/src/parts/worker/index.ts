@@ -1,9 +1,17 @@
-export { type Batch, openBatch } from "./batch.ts";
+export { type Batch, type BatchHandler, openBatch } from "./batch.ts";
+export type { Worker } from "./declare.ts";
+export { type Job, jobGuardPrefix, OpenJob, progressBytesMax } from "./job.ts";
 export {
-  type BatchHandler,
   type ResolvedWorkerOptions,
-  type Worker,
   type WorkerOptions,
-  worker,
+  type WorkerRetryOptions,
   workerDefaults,
-} from "./declare.ts";
+} from "./options.ts";
+export {
+  type JobHandler,
+  type QueueWorker,
+  type QueueWorkerOptions,
+  queueWorkerDefaults,
+  type ResolvedQueueWorkerOptions,
+} from "./queue-worker.ts";
+export { type AnyWorker, isQueueWorker, worker } from "./worker.ts";

@@ -9,7 +9,7 @@ import { systemClock } from "../../clock/index.ts";
 import { type FaultPlan, type FaultTarget, faultRun } from "../../faults/index.ts";
 import { appends } from "./appends.ts";
 import { cached } from "./cached.ts";
-import { published } from "./published.ts";
+import { deliveries } from "./deliveries.ts";
 import { registers } from "./registers.ts";
 import { type RecordedRun, type RunRecordedOptions, runRecorded } from "./run-recorded.ts";
 import { sessions } from "./sessions.ts";
@@ -44,7 +44,7 @@ const promises: Readonly<Record<string, () => Workload>> = {
   "transactions are read committed": () => appends(),
   "transactions that ask for it are serializable": () => appends({ isolation: "serializable" }),
   "what was invalidated is not answered by any process after the bound": () => cached({ busBoundMs }),
-  "acknowledged messages have their effect once, and in order for each key": () => published(),
+  "acknowledged messages have their effect once, and in order for each key": () => deliveries(),
 };
 
 export function recordedSuite(options: RecordedSuiteOptions): void {

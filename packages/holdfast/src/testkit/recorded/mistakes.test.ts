@@ -9,7 +9,7 @@ import { startTestPostgres, type TestPostgres } from "../postgres.ts";
 import { type PostgresFaultTarget, postgresFaultTarget } from "../postgres-fault-target.ts";
 import { appends } from "./appends.ts";
 import { cached } from "./cached.ts";
-import { published } from "./published.ts";
+import { deliveries } from "./deliveries.ts";
 import { registers } from "./registers.ts";
 import { type RecordedRun, runRecorded } from "./run-recorded.ts";
 import { sessions } from "./sessions.ts";
@@ -89,7 +89,7 @@ test("a write that forgets to invalidate leaves old answers behind", async () =>
 });
 
 test("a worker without a guard counts a batch that comes again twice", async () => {
-  const workload = published({ unguarded: true });
+  const workload = deliveries({ unguarded: true });
   const run = await runRecorded({
     workload,
     target,
@@ -99,5 +99,5 @@ test("a worker without a guard counts a batch that comes again twice", async () 
     operationMs: 10_000,
   });
   expect(run.verdict).toBe("illegal");
-  expect(run.results[0]?.witnesses[0]?.anomaly).toBe("duplicate");
+  expect(run.results[0]?.witnesses[0]?.anomaly).toBe("effect-twice");
 });

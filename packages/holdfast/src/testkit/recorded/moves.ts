@@ -43,8 +43,8 @@ export function whileMoving({ workload, target, seed, patienceMs = 30_000 }: Mov
     workload: {
       ...workload,
       name: `${workload.name}, while shards move`,
-      async background(signal) {
-        const own = workload.background?.(signal);
+      async background(signal, beside) {
+        const own = workload.background?.(signal, beside);
         while (!signal.aborted && config)
           await moveOnce(declaration, config, random, moves, patienceMs, signal);
         await own;

@@ -9,19 +9,20 @@
  * and liveness is at stake: each client has to succeed again within a bound. A run is sound when every checker
  * says ok, every fault was seen to work and to be gone, and every client came back. `unknown` is no ok.
  */
-import { mkdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CheckResult, HistoryEvent } from "../../check/index.ts";
-import { pairEvents, readHistory } from "../../check/index.ts";
+import { formatHistory, pairEvents } from "../../check/index.ts";
 import { seededRandom, systemClock } from "../../clock/index.ts";
 import type { FaultRun } from "../../faults/index.ts";
 import { inWorld } from "../../parts/index.ts";
-import { Recorder } from "../../record/index.ts";
+import { mergeHistories, Recorder } from "../../record/index.ts";
 import { until } from "../wait.ts";
 import { Client, type ClientsOptions } from "./run-clients.ts";
 import type { OpenTarget, Target } from "./target.ts";
-import type { Workload } from "./workload.ts";
+import type { Beside, Workload } from "./workload.ts";
 
 export interface RunRecordedOptions {
   readonly workload: Workload;
@@ -80,16 +81,17 @@ export async function runRecorded(options: RunRecordedOptions): Promise<Recorded
   const opened = await target.open(workload.system, processes);
   try {
     const recorder = new Recorder({ file: await newFile(options) });
+    const others: string[] = [];
     await inWorld(opened.worlds[0], () => workload.prepare());
-    const { faults, stuck } = await act(options, opened, recorder).finally(() => recorder.close());
-    return await judge(options, recorder.file, faults, stuck);
+    const { faults, stuck } = await act(options, opened, recorder, others).finally(() => recorder.close());
+    return await judge(options, [recorder.file, ...others], faults, stuck);
   } finally {
     await opened.close();
   }
 }
 
 /** @returns the faults that were seen, and what did not come back */
-async function act(options: RunRecordedOptions, opened: OpenTarget, recorder: Recorder) {
+async function act(options: RunRecordedOptions, opened: OpenTarget, recorder: Recorder, others: string[]) {
   const { workload, seed, clients: count = defaults.clients } = options;
   const { operations, operationMs, healMs } = { ...defaults, ...options };
   const env: Omit<ClientsOptions, "inside"> = {
@@ -114,14 +116,25 @@ async function act(options: RunRecordedOptions, opened: OpenTarget, recorder: Re
   const fail = (error: unknown) => {
     failed ??= error;
   };
-  const background = inWorld(opened.worlds[0], async () => workload.background?.(stopBackground.signal));
+  const note = (f: string, value: unknown) => recorder.record({ type: "info", process: "nemesis", f, value });
+  const beside: Beside = {
+    recorder,
+    random: seededRandom(seed * 1_000 + count),
+    config: opened.config,
+    recording() {
+      others.push(`${recorder.file}.${others.length + 1}`);
+      return others.at(-1) as string;
+    },
+    note,
+  };
+  const background = inWorld(opened.worlds[0], async () =>
+    workload.background?.(stopBackground.signal, beside),
+  );
   const inBackground = background.catch(fail);
   const acting = Promise.all(clients.map((client) => client.act(() => over))).catch(fail);
   const stuck: string[] = [];
   let faults: readonly FaultSeen[] = [];
   try {
-    const note = (f: string, value: unknown) =>
-      recorder.record({ type: "info", process: "nemesis", f, value });
     faults = (await options.faults?.run(note, seed)) ?? [];
     note("healed", null);
     const before = clients.map((client) => client.succeeded);
@@ -160,13 +173,15 @@ async function act(options: RunRecordedOptions, opened: OpenTarget, recorder: Re
 
 async function judge(
   options: RunRecordedOptions,
-  file: string,
+  files: readonly string[],
   faults: readonly FaultSeen[],
   stuck: readonly string[],
 ): Promise<RecordedRun> {
   const { workload, seed } = options;
+  const [file = ""] = files;
   const events: HistoryEvent[] = [];
-  for await (const event of readHistory(file)) events.push(event);
+  // A process that was killed before it began to record has no file.
+  for await (const event of mergeHistories(files.filter((one) => existsSync(one)))) events.push(event);
   const { operations } = pairEvents(events, file);
   const results = workload.checkers.map((checker) => checker.check(operations));
   const verdicts = results.map((result) => result.verdict);
@@ -179,7 +194,8 @@ async function judge(
     ...stuck,
   ];
   const historyFile = problems.length === 0 ? undefined : file;
-  if (historyFile === undefined) await rm(file, { force: true });
+  for (const one of files) await rm(one, { force: true });
+  if (historyFile !== undefined) await writeFile(historyFile, formatHistory(events));
   return {
     seed,
     verdict: verdicts.includes("illegal") ? "illegal" : verdicts.includes("unknown") ? "unknown" : "ok",

@@ -5,6 +5,7 @@ import { migrateDatabase } from "../../engines/postgres/migrate.ts";
 import { openDatabaseNodes } from "../../engines/postgres/nodes.ts";
 import type { ResolvedReplication } from "../../parts/database/index.ts";
 import type { System, World } from "../../parts/index.ts";
+import type { WorldConfig } from "../../runtime/messages.ts";
 import { openWorld } from "../../runtime/open-world.ts";
 import type { TestPostgres } from "../postgres.ts";
 
@@ -17,6 +18,8 @@ export interface Target {
 export interface OpenTarget {
   /** What each process of the system sees: a handle of its own for each part, with its own pools and caches. */
   readonly worlds: readonly [World, ...World[]];
+  /** For processes of their own, as plain data. */
+  readonly config?: WorldConfig;
   close(): Promise<void>;
 }
 
@@ -24,10 +27,13 @@ export interface PostgresTargetOptions {
   readonly postgres: TestPostgres;
   /** Changes where clients connect to: through a fault proxy, for example. Default: as it is. */
   readonly through?: (config: DatabaseConfig) => DatabaseConfig;
+  /** Connections of each pool. Default 8. */
+  readonly poolSize?: number;
 }
 
 /** Databases, topics and the bus on Postgres, caches in memory: as `holdfast up` binds them. */
-export function postgresTarget({ postgres, through = (config) => config }: PostgresTargetOptions): Target {
+export function postgresTarget(options: PostgresTargetOptions): Target {
+  const { postgres, through = (config) => config, poolSize = 8 } = options;
   return {
     name: "postgres",
     async open(system, processes) {
@@ -44,14 +50,12 @@ export function postgresTarget({ postgres, through = (config) => config }: Postg
         await replicate(postgres, direct, database.options.replication);
       }
       await postgres.caughtUp();
+      const config: WorldConfig = { name: system.name, databases, poolSize };
       const opened = Array.from({ length: processes }, (_, index) =>
-        openWorld(
-          system,
-          { name: system.name, databases, poolSize: 8 },
-          { clock: systemClock, applicationName: `recorded-${index + 1}` },
-        ),
+        openWorld(system, config, { clock: systemClock, applicationName: `recorded-${index + 1}` }),
       );
       return {
+        config,
         worlds: opened.map(({ world }) => world) as [World, ...World[]],
         async close() {
           await Promise.all(opened.map((one) => one.close()));

@@ -6,6 +6,8 @@
 import { type Checker, type CheckResult, findChecker, type Operation } from "../../check/index.ts";
 import type { Random } from "../../clock/index.ts";
 import type { System } from "../../parts/index.ts";
+import type { Recorder } from "../../record/index.ts";
+import type { WorldConfig } from "../../runtime/messages.ts";
 
 /** An operation before it is done, in the words of a history. */
 export interface PlannedOperation {
@@ -48,9 +50,21 @@ export interface Workload {
    */
   perform(operation: PlannedOperation, client: WorkloadClient): Promise<unknown>;
   /** What runs beside the clients, such as a consumer. Ends when `signal` aborts. */
-  readonly background?: (signal: AbortSignal) => Promise<void>;
+  readonly background?: (signal: AbortSignal, beside: Beside) => Promise<void>;
   /** What one more client does at the end, when the system is whole and everybody else has stopped. */
   readonly conclude?: () => readonly PlannedOperation[];
+}
+
+/** What runs beside the clients may write into the same history, also from processes of its own. */
+export interface Beside {
+  readonly recorder: Recorder;
+  readonly random: Random;
+  /** How a process of its own opens a world; undefined where the target has no such thing. */
+  readonly config: WorldConfig | undefined;
+  /** A file for one more recorder, in another process: what it has is part of the history. */
+  recording(): string;
+  /** Writes down what goes wrong, as a fault plan does. */
+  note(f: string, value: unknown): void;
 }
 
 /** A checker of `holdfast/check`, or one that the workload brings along because its promise has a bound. */

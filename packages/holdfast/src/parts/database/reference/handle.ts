@@ -5,6 +5,7 @@
  */
 import type { Transaction } from "kysely";
 import { currentCall, HoldfastError, type Undone } from "../../../call/index.ts";
+import { insideTransaction } from "../../outbox/index.ts";
 import type { Bindable } from "../../part.ts";
 import { boundPort, currentWorld } from "../../world.ts";
 import type { FullDatabasePort } from "../full-port.ts";
@@ -54,7 +55,9 @@ export function referenceHandle<Tables>(handle: ReferenceOwner): Reference<Table
     async write(run, { settleMs = settleMsDefault, ...options } = {}) {
       checkSettleMs(settleMs);
       const { reference } = boundPort(handle);
-      const written = await report("reference-write", (undone) => reference.write(run, options, undone));
+      const written = await report("reference-write", (undone) =>
+        reference.write((tx) => insideTransaction(() => run(tx)), options, undone),
+      );
       // It is committed: nothing that goes wrong from here on makes it look as if it were not.
       const state = await reference.settle(settleMs, written.version);
       return { value: written.value, ...state };

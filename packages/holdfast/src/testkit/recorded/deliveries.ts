@@ -1,0 +1,111 @@
+/**
+ * Messages and what workers made of them: each client puts messages in under a key of its own, one after the other;
+ * workers, in this process or in others that are killed and stand still, append what they get to a table. At the end
+ * the table is read, and what is still pending. Whatever was acknowledged had its effect once, in the order of its key.
+ */
+import { fileURLToPath } from "node:url";
+import { systemClock } from "../../clock/index.ts";
+import { currentWorld } from "../../parts/index.ts";
+import { type Delivery, type DeliveryKindOptions, deliveryKind } from "./delivery-kinds.ts";
+import type { DeliveryWorkerTask } from "./fixtures/delivery-worker.ts";
+import { WorkerFleet } from "./worker-fleet.ts";
+import { checkersNamed, type Workload } from "./workload.ts";
+
+export interface DeliveriesOptions extends Partial<DeliveryKindOptions> {
+  /** Workers. Default 2. */
+  readonly members?: number;
+  /** Where workers run. `killed`: in processes of their own, killed and paused all the time. Default `here`. */
+  readonly workers?: "here" | "killed";
+  /** The wall clocks of workers in processes of their own jump, by up to a day. Default false. */
+  readonly wrongClocks?: boolean;
+}
+
+export interface Deliveries extends Workload {
+  /** What was done to workers in processes of their own. */
+  readonly done: WorkerFleet["done"];
+}
+
+const program = fileURLToPath(new URL("./fixtures/delivery-worker.ts", import.meta.url));
+
+export function deliveries(options: DeliveriesOptions = {}): Deliveries {
+  const { members = 2, workers = "here", wrongClocks = false, ...given } = options;
+  const kindOptions: DeliveryKindOptions = {
+    kind: "topic",
+    leaseMs: 2_000,
+    nodes: 1,
+    synchronous: false,
+    workMs: 0,
+    unguarded: false,
+    ...given,
+  };
+  const kind = deliveryKind(kindOptions);
+  let config: unknown;
+  const fleet = new WorkerFleet({
+    program,
+    members,
+    pauseMs: kindOptions.leaseMs * 1.5,
+    restMs: 300,
+    wrongClocks,
+    task: (member, recording): DeliveryWorkerTask => ({
+      options: kindOptions,
+      config: config as DeliveryWorkerTask["config"],
+      member,
+      recording,
+    }),
+  });
+  let put = 0;
+
+  return {
+    name: `${kindOptions.kind} to worker to table`,
+    system: kind.system,
+    checkers: checkersNamed("delivery-in-order"),
+    reads: ["effects", "pending"],
+    done: fleet.done,
+    prepare: async () => {},
+    plan: (client) => ({ f: "publish", key: `k${client.number}`, value: ++put }),
+    async perform({ f, key, value }) {
+      switch (f) {
+        case "publish":
+          await kind.put({ key: key as string, number: value as number });
+          return value;
+        case "pending":
+          fleet.calm();
+          // Nothing is under way any more: everything arrives.
+          while ((await kind.pending(currentWorld())) > 0) await systemClock.sleep(50);
+          return [];
+        default:
+          return effects();
+      }
+    },
+    async background(signal, beside) {
+      const { recorder } = beside;
+      if (workers === "killed") {
+        if (!beside.config) throw new Error("this target opens no world in another process");
+        config = beside.config;
+        await fleet.run(signal, beside);
+        return;
+      }
+      const world = currentWorld();
+      const member = (index: number) => `worker-${index}`;
+      const working = Array.from({ length: members }, (_, index) =>
+        kind.work({ world, recorder, signal, member: member(index) }),
+      );
+      await Promise.all(working);
+    },
+    conclude: () => [
+      { f: "pending", value: null },
+      { f: "effects", value: null },
+    ],
+  };
+
+  async function effects(): Promise<number[]> {
+    const found: Delivery[] = [];
+    for (const shard of kind.db.shards()) {
+      const rows = await shard.read("strong", (on) =>
+        on.selectFrom("delivered").select(["key", "number"]).orderBy("position").execute(),
+      );
+      found.push(...rows);
+    }
+    return found.map(({ number }) => number);
+  }
+}
