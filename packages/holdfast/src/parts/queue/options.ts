@@ -162,6 +162,11 @@ export function resolveQueueOptions<Schema extends StandardSchemaV1>(
       `group.concurrencyMax ${group.concurrencyMax} contradicts group.ordered: in order means one at a time`,
     );
   }
+  if (group?.ordered && options.priority) {
+    problems.push(
+      "priority contradicts group.ordered: in order means that no job of a group overtakes another",
+    );
+  }
   rate("group.rate", group?.rate);
   whole("concurrencyMax", resolved.concurrencyMax, 1, 100_000);
   rate("rate", resolved.rate);

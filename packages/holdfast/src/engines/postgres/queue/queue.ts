@@ -12,6 +12,7 @@ import type { PgSession } from "../session.ts";
 import { openQueueRow, openQueueStore } from "./queue-tables.ts";
 import { type PostgresQueue, ringQueue } from "./ring-queue.ts";
 import { selectiveQueue } from "./selective/selective-queue.ts";
+import { wholeGroupSql } from "./selective/whole-group.ts";
 
 export type { PostgresQueue } from "./ring-queue.ts";
 
@@ -28,6 +29,6 @@ export async function makeQueue(
   name: string,
   options: Pick<ResolvedQueueOptions, "group" | "priority" | "concurrencyMax" | "rate">,
 ): Promise<void> {
-  if (isSelective(options)) await openQueueRow(session, name, true, () => "");
+  if (isSelective(options)) await openQueueRow(session, name, true, wholeGroupSql);
   else await openQueueStore(session, name);
 }

@@ -89,7 +89,7 @@ language sql stable as $$
       select s.running from holdfast.selective_state s where s.grp = g.id order by s.version desc limit 1) s on true,
     lateral (
       select count(*)::int as counted from holdfast.selective_item i
-       where i.queue = of_queue and i.counted and (g.whole or i.grp = g.id)) n
+       where i.queue = of_queue and case when g.whole then i.counted_whole else i.counted and i.grp = g.id end) n
    where g.queue = of_queue and coalesce(s.running, 0) <> n.counted
 $$;
 `;

@@ -80,6 +80,13 @@ begin
   at := clock_timestamp();
   if rules ->> 'queueMax' is not null or rules ->> 'queueEveryMs' is not null then
     select g.id into whole from holdfast.selective_group g where g.queue = of_queue and g.whole for no key update;
+    if exists (
+      select from (select * from holdfast.selective_state s where s.grp = whole order by s.version desc limit 1) s
+       where s.spent_until > at + holdfast.selective_fill(rules, true)
+    ) then -- the clock was set back: the bucket is empty as of now
+      perform holdfast.selective_settle(of_queue, array[whole], array[0], array[0], array[null::bigint], array[null::int],
+        true, rules);
+    end if;
     select least(room, holdfast.selective_max(rules, true) - s.running,
              holdfast.selective_tokens(rules, true, s.spent_until, at)),
            case when holdfast.selective_tokens(rules, true, s.spent_until, at) < 1
@@ -135,7 +142,7 @@ begin
 
   if cardinality(line) > 0 then
     update holdfast.selective_item i
-       set member = by_member, claim = as_claim, attempt = i.attempt + 1, counted = counts, due_at = null, cancel = false
+       set member = by_member, claim = as_claim, attempt = i.attempt + 1, counted = counts, counted_whole = whole is not null, due_at = null, cancel = false
      where i.queue = of_queue and i.id = any (ids);
     perform pg_advisory_xact_lock_shared(${gateLock});
     perform holdfast.selective_settle(of_queue, array_agg(c.grp order by c.n), array_agg(c.took * counts::int order by c.n),
@@ -146,7 +153,7 @@ begin
           left join unnest(grps, places) with ordinality as t (grp, place, k) on t.grp = l.grp
          group by l.grp, l.n) c;
     if whole is not null and took > 0 then
-      perform holdfast.selective_settle(of_queue, array[whole], array[took * counts::int], array[took],
+      perform holdfast.selective_settle(of_queue, array[whole], array[took], array[took],
         array[null::bigint], array[null::int], true, rules);
     end if;
     perform holdfast.selective_lengthen(of_queue, -took);

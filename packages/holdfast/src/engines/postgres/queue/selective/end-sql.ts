@@ -38,7 +38,9 @@ begin
     select distinct i.grp from holdfast.selective_item i
       join json_to_recordset(ends) as e (id uuid, k text) on i.id = e.id
      where i.queue = of_queue and i.id = any (told_of) and (i.counted or e.k in ('retry', 'released')));
-  if cardinality(groups) > 0 and rules ->> 'queueMax' is not null then
+  if exists (
+    select from holdfast.selective_item i where i.queue = of_queue and i.id = any (told_of) and i.counted_whole
+  ) then
     groups := groups || array(select g.id from holdfast.selective_group g where g.queue = of_queue and g.whole);
   end if;
   if cardinality(groups) > 0 then groups := holdfast.selective_lock(groups, true); end if;
@@ -67,7 +69,7 @@ begin
       from hit where kind not in ('retry', 'released')
   ), again as (
     update holdfast.selective_item i
-       set member = null, claim = null, counted = false,
+       set member = null, claim = null, counted = false, counted_whole = false,
            attempt = i.attempt - (hit.kind = 'released')::int,
            due_at = case when hit.a > 0 then at + hit.a * interval '1 millisecond' end,
            ready = in_order or coalesce(hit.a, 0) <= 0,
@@ -83,7 +85,7 @@ begin
     returning i.grp, i.place, i.ready
   ), change as (
     select w.id as grp,
-           case when w.whole then -(select count(*)::int from hit where hit.counted) else coalesce(ended.ran, 0) end as ran,
+           case when w.whole then -(select count(*)::int from hit where hit.counted_whole) else coalesce(ended.ran, 0) end as ran,
            back.head
       from holdfast.selective_group w
       left join (select hit.grp, -count(*)::int as ran from hit where hit.counted group by hit.grp) ended on ended.grp = w.id

@@ -1,10 +1,10 @@
 /** What the server's functions choose is what the twin chooses, whatever comes before. */
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ClaimedJob, QueueOptions } from "../../../../parts/queue/index.ts";
+import type { ClaimedJob } from "../../../../parts/queue/index.ts";
 import { startTestPostgres, type TestPostgres } from "../../../../testkit/index.ts";
 import { GroupModel, type ModelRules } from "./group-model.ts";
-import { bytesMax, job, type SelectiveHome, selectiveHome } from "./selective-testing.ts";
+import { bytesMax, job, type QueueSettings, type SelectiveHome, selectiveHome } from "./selective-testing.ts";
 
 let postgres: TestPostgres;
 let home: SelectiveHome;
@@ -61,7 +61,7 @@ const cases: readonly (readonly [string, ModelRules, boolean])[] = [
 
 let made = 0;
 test.each(cases)("%s: the server chooses as the twin does", async (_, rules, priorities) => {
-  const options: Partial<QueueOptions<never>> = {
+  const options: QueueSettings = {
     group: {
       by: () => "",
       ordered: rules.ordered,

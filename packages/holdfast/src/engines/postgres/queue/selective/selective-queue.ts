@@ -23,6 +23,7 @@ import { SelectiveEnqueuer } from "./enqueuer.ts";
 import { type Floors, openFloors } from "./floors.ts";
 import { countJobs, discardJobs, redriveJobs, searchJobs } from "./look.ts";
 import { rulesOf } from "./rules.ts";
+import { wholeGroupSql } from "./whole-group.ts";
 
 export interface SelectiveQueue extends QueuePort {
   /** Sends what waits, ends waiting. The pools are their owner's. */
@@ -50,7 +51,7 @@ export function selectiveQueue(declaration: Queue<never>, home: DatabaseNodes, c
   let opening: Promise<Opened> | undefined;
   const open = (): Promise<Opened> => {
     opening ??= use(async (session) => {
-      const { id } = await openQueueRow(session, name, true, wholeSql);
+      const { id } = await openQueueRow(session, name, true, wholeGroupSql);
       const floors = openFloors(id, clock);
       return { id, floors, attempts: attemptsOf({ use, clock, queueId: id, rules, floors, newId }) };
     }).catch((error: unknown) => {
@@ -107,12 +108,16 @@ export function selectiveQueue(declaration: Queue<never>, home: DatabaseNodes, c
       const call = currentCall();
       const untilMs = Math.min(call?.deadlineAtMs ?? Infinity, clock.monotonicMs() + roomWaitMs);
       let backoffMs: number = roomBackoffMs.min;
+      let full: unknown;
       for (;;) {
         try {
           return await enqueuer.enqueue(jobs);
         } catch (error) {
-          const isFull = (error as { code?: string }).code === "HOLDFAST_QUEUE_FULL";
-          if (!isFull || options.whenFull === "refuse") throw error;
+          const { code, outcome } = error as { code?: string; outcome?: string };
+          // The deadline came before it could be tried once more: it was for want of room.
+          if (full && code === "HOLDFAST_DEADLINE" && outcome === "not-applied") throw full;
+          if (code !== "HOLDFAST_QUEUE_FULL" || options.whenFull === "refuse") throw error;
+          full = error;
           const leftMs = untilMs - clock.monotonicMs();
           if (leftMs <= 0 || call?.signal?.aborted) throw error;
           await clock.sleep(Math.min(leftMs, backoffMs * (0.5 + clock.random.next() / 2)));
@@ -266,13 +271,4 @@ export function selectiveQueue(declaration: Queue<never>, home: DatabaseNodes, c
       return closing;
     },
   };
-}
-
-/** The group that stands for the queue as a whole. */
-function wholeSql(id: number): string {
-  return `with whole as (
-      insert into holdfast.selective_group (queue, whole, name) values (${id}, true, '') returning id
-    )
-    insert into holdfast.selective_state (queue, grp, version, running, spent_until)
-    select ${id}, id, 1, 0, '-infinity' from whole`;
 }

@@ -10,7 +10,7 @@ import {
   type QueuePort,
   queue,
 } from "../../../../parts/queue/index.ts";
-import type { TestPostgres } from "../../../../testkit/index.ts";
+import type { DatabaseConfig } from "../../config.ts";
 import { installFramework } from "../../install.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../../nodes.ts";
 import { type SelectiveQueue, selectiveQueue } from "./selective-queue.ts";
@@ -21,15 +21,21 @@ export const anything: StandardSchemaV1<unknown, unknown> = {
 
 const nextId = uuidv7Generator(systemClock);
 
+export type QueueSettings = Partial<QueueOptions<typeof anything>>;
+
 export interface SelectiveHome extends AsyncDisposable {
   readonly nodes: DatabaseNodes;
-  /** One more process that uses the queue. */
-  open(name: string, options: Partial<QueueOptions<typeof anything>>, clock?: Clock): SelectiveQueue;
+  open(name: string, options: QueueSettings, clock?: Clock): SelectiveQueue;
+  /** The same, with connections of its own, as another process would have them. */
+  another(name: string, options: QueueSettings): SelectiveQueue;
   /** Rows of a statement. */
   rows<Row>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
 }
 
-export async function selectiveHome(postgres: TestPostgres): Promise<SelectiveHome> {
+/** @param postgres a server of the test kit */
+export async function selectiveHome(postgres: {
+  freshDatabase(): Promise<DatabaseConfig>;
+}): Promise<SelectiveHome> {
   const config = await postgres.freshDatabase();
   const closing: (() => Promise<void>)[] = [];
   const connect = () => {
@@ -43,13 +49,15 @@ export async function selectiveHome(postgres: TestPostgres): Promise<SelectiveHo
   };
   const nodes = connect();
   await installFramework(nodes);
+  const openOn = (on: DatabaseNodes, name: string, options: QueueSettings, clock: Clock) => {
+    const port = selectiveQueue(queue(name, { schema: anything, ...options }) as never, on, clock);
+    closing.push(() => port.close());
+    return port;
+  };
   return {
     nodes,
-    open(name, options, clock = systemClock) {
-      const port = selectiveQueue(queue(name, { schema: anything, ...options }) as never, connect(), clock);
-      closing.push(() => port.close());
-      return port;
-    },
+    open: (name, options, clock = systemClock) => openOn(nodes, name, options, clock),
+    another: (name, options) => openOn(connect(), name, options, systemClock),
     rows: <Row>(text: string, values: readonly unknown[] = []) =>
       nodes.primary(nodes.home).use(async (session) => (await session.send<Row>({ text, values })).rows),
     async [Symbol.asyncDispose]() {

@@ -68,7 +68,7 @@ begin
            case when c.began > 0 and holdfast.selective_every(rules, g.whole) is not null
              then greatest(least(coalesce(s.spent_until, '-infinity'), at + holdfast.selective_fill(rules, g.whole)), at)
                + c.began * holdfast.selective_every(rules, g.whole)
-             else coalesce(s.spent_until, '-infinity') end as spent_until,
+             else least(coalesce(s.spent_until, '-infinity'), at + holdfast.selective_fill(rules, g.whole)) end as spent_until,
            case when raising then coalesce(c.head, s.head) else least(s.head, c.head) end as head
       from unnest(groups, ran, began, heads, served) as c (grp, ran, began, head, served)
       join holdfast.selective_group g on g.id = c.grp and g.id = any (groups)
@@ -79,8 +79,7 @@ begin
     select old.*, first.there, first.due_at,
            coalesce(old.running >= holdfast.selective_max(rules, old.whole), false) as busy,
            -- When the next token is there.
-           least(old.spent_until, at + holdfast.selective_fill(rules, old.whole))
-             - holdfast.selective_fill(rules, old.whole) + holdfast.selective_every(rules, old.whole) as token_at
+           old.spent_until - holdfast.selective_fill(rules, old.whole) + holdfast.selective_every(rules, old.whole) as token_at
       from old left join lateral (
         select true as there, case when in_order then i.due_at end as due_at
           from holdfast.selective_item i

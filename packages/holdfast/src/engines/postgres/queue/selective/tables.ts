@@ -85,8 +85,9 @@ create table holdfast.selective_item (
   -- Who has it, by which claim; null while it waits.
   member bigint,
   claim uuid,
-  -- Whether its attempt counts as running in its group.
+  -- Whether its attempt counts as running in its group, and in the queue as a whole.
   counted boolean not null default false,
+  counted_whole boolean not null default false,
   cancel boolean not null default false,
   bytes int not null,
   progress json,
