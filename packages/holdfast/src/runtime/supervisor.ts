@@ -32,7 +32,7 @@ import { reloadOnChange } from "./reload.ts";
 import { replicationNotice } from "./replication-watch.ts";
 import type { Reporter } from "./reporter.ts";
 import { watchMoves } from "./reshard-watch.ts";
-import { type RunningDatabases, runningDatabases } from "./running-databases.ts";
+import { type MessageParts, type RunningDatabases, runningDatabases } from "./running-databases.ts";
 import { startInstances } from "./running-parts.ts";
 import { sessionSecret } from "./session-secret.ts";
 import { shardStatusReader } from "./shard-status.ts";
@@ -108,6 +108,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let outbox: () => SystemStatus["outbox"] = () => [];
   let shards: () => Promise<SystemStatus["shards"]> = async () => [];
   let databases: RunningDatabases = [];
+  let messageParts: MessageParts = { topics: [], queues: [] };
 
   const warnings = warningBoard();
 
@@ -184,6 +185,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       status,
       down: () => stop("drain"),
       databases: () => databases,
+      messages: () => messageParts,
       archive: (how) => switchArchive(how),
       migrate,
     });
@@ -245,6 +247,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       outbox = () => outboxes.status();
       undo.push(() => outboxes.stop());
       databases = runningDatabases(description, world);
+      messageParts = { topics: description.topics, queues: description.queues };
       const reader = shardStatusReader(databases, clock);
       undo.push(() => reader.close());
       shards = () => reader.read();
