@@ -40,7 +40,7 @@ export const messagesCommand: Command = {
     replay: {
       type: "string",
       value: "PLACE",
-      help: "Send a consumer to beginning, now, a time (2030-01-31T12:00:00Z) or a message's id: what follows is applied again.",
+      help: "Send a consumer to beginning, now, a time or a message's id: what follows is applied again.",
     },
     name: { type: "string", value: "NAME", help: "Only jobs of this name." },
     tag: { type: "string", value: "TAG", help: "Only jobs with this tag." },
