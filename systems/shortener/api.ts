@@ -5,10 +5,11 @@ import { currentWorld } from "holdfast";
 import { type Context, Hono } from "hono";
 import QRCode from "qrcode";
 import { drainClicks, recordClick, requestId, uncounted } from "./clicks/record-click.ts";
+import { topHosts } from "./hosts/top-hosts.ts";
 import { body } from "./http/body.ts";
 import { servePage } from "./http/page.ts";
 import { answerProblem, notFound, Problem, problemOf } from "./http/problem.ts";
-import { listQuery } from "./http/query.ts";
+import { listQuery, noQuery } from "./http/query.ts";
 import { shortUrl } from "./http/short-url.ts";
 import { changeLink } from "./links/change-link.ts";
 import { isCode, isReserved } from "./links/code.ts";
@@ -75,6 +76,11 @@ app.get("/links/:code/qr.svg", async (c) => {
   return c.body(svg, 200, { "content-type": "image/svg+xml", "cache-control": "public, max-age=3600" });
 });
 
+app.get("/stats/hosts", async (c) => {
+  noQuery(c);
+  return c.json({ hosts: await topHosts() }, 200, { "cache-control": "no-store" });
+});
+
 app.get("/:code", async (c) => {
   const code = knownShape(c);
   const link = await hotLink(code);
@@ -105,6 +111,7 @@ for (const [path, methods] of [
   ["/links/:code", "GET, HEAD, PATCH, DELETE"],
   ["/links/:code/stats", "GET, HEAD"],
   ["/links/:code/qr.svg", "GET, HEAD"],
+  ["/stats/hosts", "GET, HEAD"],
   ["/", "GET, HEAD"],
   ["/:code", "GET, HEAD"],
 ] as const) {

@@ -1,6 +1,7 @@
 /** Every handle of the system, and nothing that runs. */
 import { cache, database, service, topic, worker } from "holdfast";
 import { Click } from "./clicks/click.ts";
+import { CreatedLink } from "./hosts/created-link.ts";
 import type { Tables } from "./tables.ts";
 
 export const links = database<Tables>("links", {
@@ -19,10 +20,22 @@ export const hot = cache("hot", {
 
 export const clicks = topic("clicks", { schema: Click, partitions: 8, keyBy: (click) => click.code });
 
+export const created = topic("created", {
+  schema: CreatedLink,
+  partitions: 4,
+  keyBy: (link) => link.code,
+});
+
 export const api = service("api", {
   load: () => import("./api.ts"),
   instances: { min: 2, max: 8 },
   maxBodyBytes: 16 << 10,
+});
+
+export const census = worker("census", {
+  from: created,
+  leaseMs: 3_000,
+  load: () => import("./census.ts"),
 });
 
 export const tally = worker("tally", {

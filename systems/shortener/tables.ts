@@ -33,6 +33,11 @@ export interface ClickReferrerTable {
   clicks: string;
 }
 
+export interface TargetHostTable {
+  host: string;
+  links: string;
+}
+
 export type Device = "desktop" | "mobile" | "tablet" | "other" | "bot";
 
 export interface Tables {
@@ -40,4 +45,5 @@ export interface Tables {
   click_seen: ClickSeenTable;
   click_day: ClickDayTable;
   click_referrer: ClickReferrerTable;
+  target_host: TargetHostTable;
 }

@@ -32,6 +32,11 @@ export function listQuery(c: Context): ListQuery {
   return { limit: Number(limit), tag, after };
 }
 
+/** @throws {Problem} 400 when there is any */
+export function noQuery(c: Context): void {
+  for (const name of Object.keys(c.req.queries())) throw wrong(name, "is not a parameter of this answer");
+}
+
 function wrong(name: string, what: string): Problem {
   return new Problem(400, "invalid", `${name} ${what}.`, name);
 }

@@ -17,8 +17,9 @@
  */
 import { currentWorld } from "holdfast";
 import type { Transaction } from "kysely";
+import { hostOf } from "../hosts/created-link.ts";
 import { Problem } from "../http/problem.ts";
-import { hot, links } from "../parts.ts";
+import { created, hot, links } from "../parts.ts";
 import type { Tables } from "../tables.ts";
 import { drawCode } from "./code.ts";
 import { base64url, derivedEditKey, sha256 } from "./edit-key.ts";
@@ -97,5 +98,7 @@ async function insert(tx: Transaction<Tables>, input: NewLink, plan: Plan): Prom
   if (!row) return null;
   // Somebody may have asked for this code before, and instances remember that there was none.
   await hot.invalidate(plan.code, { in: tx });
+  // Commits with the link, or not at all. A repeated creation answers the first one's link, and publishes nothing.
+  await created.publish({ code: row.code, host: hostOf(row.url) }, { in: tx });
   return viewOf(row);
 }

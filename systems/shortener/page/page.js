@@ -21,6 +21,7 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden && shown) void poll(shown);
 });
 listMine();
+void listHosts();
 if (mine[0]) show(mine[0], false);
 
 async function make() {
@@ -54,6 +55,8 @@ async function make() {
     $("more").open = false;
     listMine();
     show(mine[0], true);
+    // Counted on another shard, a moment later.
+    setTimeout(() => void listHosts(), pollMs);
     say(`Made ${shortUrl}`);
   } catch {
     refuse(undefined, "The shortener cannot be reached. Press Shorten again; it will not be made twice.");
@@ -231,6 +234,17 @@ function listMine() {
       item.append(button);
       return item;
     }),
+  );
+}
+
+async function listHosts() {
+  const answer = await fetch("/stats/hosts").catch(() => undefined);
+  if (!answer?.ok) return; // an extra: the page does without
+  const { hosts } = await answer.json();
+  $("hosts").hidden = hosts.length === 0;
+  rows(
+    "per-host",
+    hosts.map(({ host, links }) => [host, links]),
   );
 }
 

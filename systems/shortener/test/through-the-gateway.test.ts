@@ -64,6 +64,23 @@ test("a link is made, redirects, counts its clicks, and is drawn as a QR code", 
   expect(svg.body).toContain("<svg");
 });
 
+test("links are counted by the host that they lead to, each once, also one that is asked for twice", async () => {
+  const host = `census-${randomUUID()}.example`;
+  for (let i = 0; i < 4; i++) await make({ url: `https://${host}/${i}` });
+  const again = { "idempotency-key": randomUUID() };
+  for (let i = 0; i < 2; i++) expect((await post({ url: `https://${host}/same` }, again)).status).toBe(201);
+  const taken = await make({ url: `https://${host}/own`, code: "census-own" });
+  expect((await post({ url: `https://${host}/other`, code: taken.code })).status).toBe(409);
+  const count = async () => {
+    const { hosts } = json<{ hosts: { host: string; links: number }[] }>(
+      await send(`${system.url}/stats/hosts`),
+    );
+    return hosts.find((one) => one.host === host)?.links;
+  };
+  await until(async () => (await count()) === 6, { timeoutMs: 30_000, what: "six links to be counted" });
+  expect((await send(`${system.url}/stats/hosts?limit=3`)).status).toBe(400);
+});
+
 test("a link that was acknowledged is there at once, on every instance, also for a replica that lags", async () => {
   for (let i = 0; i < 15; i++) {
     const { code } = await make();

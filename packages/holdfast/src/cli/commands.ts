@@ -9,6 +9,8 @@ import { migrateCommand } from "./migrate.ts";
 import { planCommand } from "./plan.ts";
 import { reshardCommand } from "./reshard.ts";
 import { restoreCommand } from "./restore.ts";
+import { scheduleCommand } from "./schedule.ts";
+import { schemasCommand } from "./schemas.ts";
 import { statusCommand } from "./status.ts";
 import { upCommand } from "./up.ts";
 
@@ -19,6 +21,8 @@ export const commands: readonly Command[] = [
   messagesCommand,
   migrateCommand,
   reshardCommand,
+  schemasCommand,
+  scheduleCommand,
   loadCommand,
   backupCommand,
   restoreCommand,

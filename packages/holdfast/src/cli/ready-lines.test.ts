@@ -46,7 +46,9 @@ const status: SystemStatus = {
   archives: [],
   outbox: [],
   inDoubt: [],
+  changes: [],
   shards: [],
+  schedules: [],
   warnings: [],
 };
 

@@ -11,8 +11,11 @@ import { type Command, exitCodes } from "./command.ts";
 import { messagesLines } from "./messages-text.ts";
 import { printable } from "./printable.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
+import { changeLines } from "./status-changes.ts";
 import { outboxLines } from "./status-outbox.ts";
+import { scheduleLines } from "./status-schedules.ts";
 import { shardLines } from "./status-shards.ts";
+import { topicLines } from "./status-topics.ts";
 import { duration, size, textTable } from "./table.ts";
 
 export const statusCommand: Command = {
@@ -24,7 +27,8 @@ export const statusCommand: Command = {
     const record = await requireSupervisor(findProject(io.cwd));
     const status = (await askControl(record.socket, "GET", "/status")) as SystemStatus;
     const messages = await lookAtMessages(record.socket);
-    if (values.json) io.out(JSON.stringify({ ...status, ...messages }));
+    if (values.json)
+      io.out(JSON.stringify({ ...status, queues: messages.queues, messagesError: messages.messagesError }));
     else for (const line of statusLines(status, messages)) io.out(line);
     return exitCodes.ok;
   },
@@ -83,12 +87,17 @@ export function statusLines(status: SystemStatus, messages: MessagesLook = noMes
     const failing = status.archives.filter(({ state }) => state === "failing");
     if (failing.length > 0) lines.push("", ...failing.map(failingText));
   }
-  lines.push(...messagesLines(messages));
+  lines.push(...messagesLines({ queues: messages.queues, topics: [] })); // topics have lines of their own
   if (messages.messagesError)
     lines.push("", `How much waits in queues and topics is not known: ${printable(messages.messagesError)}`);
   lines.push(...outboxLines(status.outbox));
   if (status.inDoubt.length > 0) lines.push("", ...inDoubtLines(status.inDoubt));
   if (status.shards.length > 0) lines.push("", ...shardLines(status.shards));
+  if (status.changes.length > 0)
+    lines.push("", ...printable(changeLines(status.changes).join("\n")).split("\n"));
+  const topics = topicLines(status.topics ?? []);
+  if (topics.length > 0) lines.push("", ...topics);
+  if (status.schedules.length > 0) lines.push("", ...scheduleLines(status.schedules));
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
   if (status.warnings.length > 0) lines.push("", "Warnings:", ...status.warnings.map(warningLine));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);

@@ -63,6 +63,7 @@ test("status shows every process, and the last error of those that failed", () =
       },
     ],
     shards: [],
+    schedules: [],
     failovers: [
       {
         node: "node-1",
@@ -88,6 +89,7 @@ test("status shows every process, and the last error of those that failed", () =
         overdue: true,
       },
     ],
+    changes: [],
     warnings: [
       {
         code: "hot-key",

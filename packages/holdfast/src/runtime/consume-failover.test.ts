@@ -19,10 +19,16 @@ afterEach(async () => {
 
 type When = "before it is applied" | "before it is completed";
 
-test.each<When>(["before it is applied", "before it is completed"])(
-  "a batch whose record is lost %s comes again, and counts once",
-  async (when) => {
-    const postgres = await startTestPostgres({ replicas: 1 });
+test.each<{ when: When; nodes: number }>([
+  { when: "before it is applied", nodes: 1 },
+  { when: "before it is completed", nodes: 1 },
+  // The other node has lost nothing: it is handed the messages again under another number, and has to know them.
+  { when: "before it is completed", nodes: 2 },
+])(
+  "a batch whose record is lost $when comes again, and counts once, with $nodes nodes",
+  { timeout: 90_000 },
+  async ({ when, nodes: nodeCount }) => {
+    const postgres = await startTestPostgres({ replicas: 1, nodes: nodeCount });
     cleanups.push(() => postgres.stop());
     const [node] = postgres.nodes;
     if (!node) throw new Error("there is no node");
@@ -50,16 +56,23 @@ test.each<When>(["before it is applied", "before it is completed"])(
       },
       next: (...claim) => told.then(() => port.next(...claim)),
     };
-    await inWorld(world, () => events.publish(Array.from({ length: 6 }, () => ({ code: "kelp" }))));
+    // On every shard, and therefore on every node.
+    const codes = nodeCount === 1 ? ["kelp"] : Array.from({ length: 12 }, (_, n) => `kelp-${n}`);
+    const each = 6;
+    await inWorld(world, () =>
+      events.publish(Array.from({ length: each }, () => codes.map((code) => ({ code }))).flat()),
+    );
 
     const failOver = async () => {
       await loseDir(node.primary.dataDir);
       await node.failOver();
     };
+    let failing: Promise<void> | undefined;
     let failedOver = false;
     const handler: BatchHandler<{ readonly code: string }> = async (batch) => {
       if (when === "before it is completed") await count(batch);
-      if (!failedOver) await failOver();
+      failing ??= failOver();
+      await failing;
       failedOver = true;
       if (when === "before it is applied") await count(batch);
     };
@@ -92,16 +105,20 @@ test.each<When>(["before it is applied", "before it is completed"])(
     });
     ask();
 
-    await until(async () => failedOver && (await topic.lag("tally").catch(() => 6n)) === 0n, {
+    await until(async () => failedOver && (await topic.lag("tally").catch(() => 1n)) === 0n, {
       what: "all messages to be completed",
       timeoutMs: 40_000,
     });
-    const rows = await inWorld(world, () =>
-      counts.at("kelp").read("strong", (sql) => sql.selectFrom("tally").selectAll().execute()),
+    const all = inWorld(world, () => counts.shards());
+    const rows = await Promise.all(
+      all.map((shard) =>
+        inWorld(world, () => shard.read("strong", (sql) => sql.selectFrom("tally").selectAll().execute())),
+      ),
     );
-    expect(rows).toEqual([{ code: "kelp", n: 6 }]);
-    const codes = errors.map((error) => (error instanceof HoldfastError ? error.code : error));
-    expect(codes).toContain(
+    const counted = Object.fromEntries(rows.flat().map(({ code, n }) => [code, n]));
+    expect(counted).toEqual(Object.fromEntries(codes.map((code) => [code, each])));
+    const errorCodes = errors.map((error) => (error instanceof HoldfastError ? error.code : error));
+    expect(errorCodes).toContain(
       when === "before it is applied" ? "HOLDFAST_WRITE_LOST" : "HOLDFAST_INPUT_INVALID",
     );
   },

@@ -103,7 +103,7 @@ function buriedError(
 ): HoldfastError {
   return new HoldfastError(
     "HOLDFAST_DEAD_LETTER",
-    `Message ${messageId} of topic "${topic}" is a dead letter of "${consumer}" now: ${failure.code}: ${failure.message} Put right what is wrong, and have it tried once more (topic.consumer("${consumer}").deadLetters.redrive()), or discard it.`,
+    `Message ${messageId} of topic "${topic}" is a dead letter of "${consumer}" now (${failure.code}: ${failure.message.replace(/[.\s]+$/, "")}). Put right what is wrong, and have it tried once more (topic.consumer("${consumer}").deadLetters.redrive()), or discard it.`,
     { data: { topic, consumer, messageId: messageId.toString(), failure } },
   );
 }

@@ -45,6 +45,8 @@ export interface ControlRequests {
   messages?(): MessageParts;
   /** Has all nodes archive their log: `on`, `off`, or a folder. */
   archive?(how: string): Promise<void>;
+  /** Pauses a schedule, or resumes it. */
+  schedule?(name: string, how: "pause" | "resume"): Promise<void>;
   readonly migrate?: MigrateRun;
 }
 
@@ -76,6 +78,11 @@ export function serveControl(path: string, requests: ControlRequests): Promise<C
       send(200, requests.messages());
     } else if (incoming.method === "POST" && url.pathname === "/archive" && requests.archive) {
       void answered(requests.archive(url.searchParams.get("to") ?? "on").then(() => ({})));
+    } else if (incoming.method === "POST" && url.pathname === "/schedule" && requests.schedule) {
+      const { schedule } = requests;
+      const how = url.searchParams.get("do") === "resume" ? "resume" : "pause";
+      const set = async () => schedule(url.searchParams.get("name") ?? "", how);
+      void answered(set().then(() => ({})));
     } else if (incoming.method === "POST" && url.pathname === "/down") {
       requests.down();
       send(202, {});
@@ -84,7 +91,7 @@ export function serveControl(path: string, requests: ControlRequests): Promise<C
     } else {
       send(404, {
         message:
-          "There is GET /status, GET /databases, GET /messages, POST /archive?to=on, POST /down, and GET or POST /migrate.",
+          "There is GET /status, GET /databases, GET /messages, POST /archive?to=on, POST /schedule?name=N&do=pause, POST /down, and GET or POST /migrate.",
       });
     }
   });

@@ -5,7 +5,12 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { AccessOptions } from "../parts/access.ts";
-import { type ResolvedReplication, shardOptionsOf } from "../parts/database/index.ts";
+import {
+  feedOf,
+  type ResolvedFeed,
+  type ResolvedReplication,
+  shardOptionsOf,
+} from "../parts/database/index.ts";
 import {
   database as declareDatabase,
   topic as declareTopic,
@@ -13,6 +18,8 @@ import {
   type Topic,
 } from "../parts/index.ts";
 import type { Queue, ResolvedQueueOptions } from "../parts/queue/index.ts";
+import type { When } from "../parts/schedule/index.ts";
+import type { DescribedVersions } from "../parts/schema/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
 
 export interface SystemDescription {
@@ -63,6 +70,17 @@ export interface SystemDescription {
     readonly home: string | undefined;
     readonly partitions: number;
     readonly retentionMs: number;
+    readonly versions: DescribedVersions | undefined;
+    /** Of one that tells what is committed to a table. */
+    readonly feed: ResolvedFeed | undefined;
+  }[];
+  readonly schedules: readonly {
+    readonly name: string;
+    /** Name of the database whose first node remembers it. */
+    readonly home: string | undefined;
+    readonly to: { readonly kind: string; readonly name: string };
+    readonly when: When;
+    readonly delayMs: number;
   }[];
   readonly queues: readonly {
     readonly name: string;
@@ -112,6 +130,15 @@ export function describeSystem(system: System): SystemDescription {
       home: options.home?.name,
       partitions: options.partitions,
       retentionMs: options.retentionMs,
+      versions: options.versions?.description,
+      feed: feedOf({ options }),
+    })),
+    schedules: system.schedules.map(({ name, options: { to, when, delayMs } }) => ({
+      name,
+      home: to.options.home?.name,
+      to: { kind: to.kind, name: to.name },
+      when,
+      delayMs,
     })),
     queues: system.queues.map(({ name, options: { home, ...options } }) => ({
       name,
@@ -127,6 +154,21 @@ export function redeclareTopic({ name, partitions, retentionMs }: SystemDescript
     "~standard": { version: 1, vendor: "holdfast", validate: (value) => ({ value }) },
   };
   return declareTopic(name, { schema, keyBy: () => "", partitions, retentionMs }) as Topic<never>;
+}
+
+export interface VersionedPart {
+  /** Kind and name, such as `topic/orders`. */
+  readonly part: string;
+  /** Name of the database that keeps its messages. */
+  readonly home: string | undefined;
+  readonly versions: DescribedVersions;
+}
+
+/** Of a described system: the parts whose messages have versions. */
+export function versionedParts({ topics, databases }: SystemDescription): VersionedPart[] {
+  return topics.flatMap(({ name, home = databases[0]?.name, versions }) =>
+    versions ? [{ part: `topic/${name}`, home, versions }] : [],
+  );
 }
 
 /** What an engine needs of a described queue; without its schema, because what it has was checked when it came. */

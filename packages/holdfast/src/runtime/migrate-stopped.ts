@@ -61,6 +61,8 @@ export async function migrateStopped(options: MigrateStoppedOptions): Promise<vo
     outbox: [],
     inDoubt: [],
     shards: [],
+    changes: [],
+    schedules: [],
     warnings: [],
   });
   const server = await serveControl(control.path, {

@@ -12,6 +12,7 @@ import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes
 import { type OutboxDestination, startOutboxRelay } from "../engines/postgres/outbox/index.ts";
 import { postgresQueue } from "../engines/postgres/queue/queue.ts";
 import { queueDestination } from "../engines/postgres/queue/queue-destination.ts";
+import { schedulesByHome, startScheduler } from "../engines/postgres/schedule/index.ts";
 import { postgresTopic } from "../engines/postgres/topic.ts";
 import { developmentWatch } from "../engines/postgres/warnings/development-watch.ts";
 import type { DevelopmentWarning } from "../engines/postgres/warnings/warning.ts";
@@ -127,6 +128,12 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
       world.seam.operation(destination.kind, destination.name, "relay", undefined, run, { source }),
   });
   closers.push(() => relay.stop());
+
+  for (const [nodes, schedules] of schedulesByHome(system.schedules, destinations)) {
+    const scheduler = startScheduler({ home: nodes, schedules, clock, seam: world.seam });
+    closers.push(() => scheduler.stop());
+    for (const { schedule } of schedules) world.bind(schedule, scheduler.port(schedule.name));
+  }
 
   let closing: Promise<void> | undefined;
   return {

@@ -1,4 +1,5 @@
 /** What a supervisor tells of its system: the data behind `holdfast status`. */
+import type { FeedStatus } from "../engines/postgres/changes/feed-event.ts";
 import type { Failover } from "../engines/postgres/embedded/index.ts";
 import type { SourceBacklog } from "../engines/postgres/outbox/index.ts";
 import type { InstanceStatus } from "./instance.ts";
@@ -98,8 +99,44 @@ export interface MoveStatus {
   readonly error: string | undefined;
 }
 
+/** A schedule as its home remembers it. */
+export interface ScheduleStatus {
+  readonly name: string;
+  /** In words, such as `cron 0 3 * * * in Europe/Berlin`. */
+  readonly rule: string;
+  /** Such as `topic reports`. */
+  readonly to: string;
+  /** `unknown`: its home did not answer. `new`: no process has looked at it yet. `ahead`: the store's clock went back. */
+  readonly state: "on" | "paused" | "ahead" | "new" | "unknown";
+  /** Ticks that were sent. */
+  readonly number: number;
+  /** Of the newest tick that was sent, in milliseconds since the epoch. */
+  readonly sentMs: number | undefined;
+  /** When the next ones are sent, in milliseconds since the epoch. */
+  readonly nextMs: readonly number[];
+}
+
 /** The outbox of one node, as it was some seconds ago. */
 export type OutboxStatus = SourceBacklog;
+/** How far the consumers of a topic are. */
+export interface TopicStatus {
+  readonly topic: string;
+  /** `undefined`: its home did not answer. */
+  readonly consumers:
+    | readonly {
+        readonly name: string;
+        /** Messages that it has not completed. */
+        readonly messages: number;
+        /** There may be more: counting has stopped. */
+        readonly isAtLeast: boolean;
+        /** Age of the oldest of them. */
+        readonly oldestMs: number;
+        readonly deadLetters: number;
+        readonly members: readonly string[];
+        readonly ephemeral: boolean;
+      }[]
+    | undefined;
+}
 
 export interface SystemStatus {
   readonly system: string;
@@ -124,6 +161,10 @@ export interface SystemStatus {
   readonly inDoubt: readonly InDoubtStatus[];
   /** Of databases with more than one node, or with moves that are not over. */
   readonly shards: readonly ShardsStatus[];
+  /** How far each change feed has read the log of each node. */
+  readonly changes: readonly FeedStatus[];
+  readonly topics?: readonly TopicStatus[];
+  readonly schedules: readonly ScheduleStatus[];
   /** What works now and will not bear more rows or users, where the system is being developed. */
   readonly warnings: readonly WarningStatus[];
 }

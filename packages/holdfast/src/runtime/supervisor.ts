@@ -12,6 +12,7 @@ import { type Clock, isoTime } from "../clock/index.ts";
 import { bindListeningSocket } from "../edge/listening-socket.ts";
 import { formatLogLine } from "../observe/index.ts";
 import { archiveNotice, archiveStatuses, switchArchives, watchArchives } from "./archive-watch.ts";
+import { relayChanges } from "./change-relay.ts";
 import { watchClaim } from "./claim-watch.ts";
 import { type ControlRequests, makeControlSocket, serveControl } from "./control.ts";
 import type { SystemDescription } from "./describe.ts";
@@ -34,13 +35,15 @@ import type { Reporter } from "./reporter.ts";
 import { watchMoves } from "./reshard-watch.ts";
 import { type MessageParts, type RunningDatabases, runningDatabases } from "./running-databases.ts";
 import { startInstances } from "./running-parts.ts";
+import { type ScheduleBoard, scheduleBoard } from "./schedule-board.ts";
 import { sessionSecret } from "./session-secret.ts";
 import { shardStatusReader } from "./shard-status.ts";
 import { startError } from "./start-error.ts";
 import { makeStateFolders } from "./state-folder.ts";
-import type { ArchiveStatus, SystemState, SystemStatus } from "./status.ts";
+import type { ArchiveStatus, SystemState, SystemStatus, TopicStatus } from "./status.ts";
 import { alreadyRunning, claimProject, runningSupervisor } from "./supervisor-file.ts";
 import { teardown } from "./teardown.ts";
+import { topicStatusReader } from "./topic-status.ts";
 import { warningBoard } from "./warning-board.ts";
 import { worldConfig } from "./world-config.ts";
 
@@ -107,8 +110,11 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let inDoubt: () => SystemStatus["inDoubt"] = () => [];
   let outbox: () => SystemStatus["outbox"] = () => [];
   let shards: () => Promise<SystemStatus["shards"]> = async () => [];
+  let changes: () => Promise<SystemStatus["changes"]> = async () => [];
+  let topics: () => Promise<TopicStatus[]> = async () => [];
   let databases: RunningDatabases = [];
   let messageParts: MessageParts = { topics: [], queues: [] };
+  let schedules: ScheduleBoard | undefined;
 
   const warnings = warningBoard();
 
@@ -136,6 +142,9 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     outbox: outbox(),
     inDoubt: inDoubt(),
     shards: await shards(),
+    changes: await changes(),
+    topics: await topics(),
+    schedules: (await schedules?.read()) ?? [],
     warnings: warnings.list(),
   });
 
@@ -187,6 +196,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       databases: () => databases,
       messages: () => messageParts,
       archive: (how) => switchArchive(how),
+      schedule: (name, how) => {
+        if (!schedules) throw notRunningYet(state);
+        return schedules.set(name, how);
+      },
       migrate,
     });
     undo.push(() => server.close());
@@ -203,6 +216,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       enter("Starting Postgres");
       const nodes = await startPostgresNodes({
         databases: description.databases,
+        changeFeeds: description.topics.some(({ feed }) => feed !== undefined),
         dir: files.postgres,
         clock,
         progress,
@@ -251,6 +265,20 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       const reader = shardStatusReader(databases, clock);
       undo.push(() => reader.close());
       shards = () => reader.read();
+      enter("Finding where change feeds go on");
+      const relay = await relayChanges(description, world, {
+        clock,
+        notice: (level, text) => reporter.notice(level, text),
+        signal: stopping.signal,
+      });
+      undo.push(() => relay.stop());
+      changes = () => relay.status();
+      const topicReader = topicStatusReader(description.topics, databases, clock);
+      undo.push(() => topicReader.close());
+      topics = () => topicReader.read();
+      const board = scheduleBoard(description, databases, clock);
+      undo.push(() => board.close());
+      schedules = board;
       undo.push(
         watchMoves({ databases, read: shards, clock, notice: (level, text) => reporter.notice(level, text) }),
       );

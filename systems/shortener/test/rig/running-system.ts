@@ -40,7 +40,7 @@ export interface RunningShortener extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   status(): Promise<SystemStatus>;
-  instances(part: "api" | "edge" | "tally"): Promise<readonly InstanceStatus[]>;
+  instances(part: "api" | "edge" | "tally" | "census"): Promise<readonly InstanceStatus[]>;
   server(role: "primary" | "replica"): Promise<ServerStatus>;
   /** Kills by SIGKILL. @returns when the process was certainly dead, on the clock of `performance.now()` */
   kill(pid: number): Promise<number>;

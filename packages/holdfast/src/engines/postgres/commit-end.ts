@@ -35,6 +35,10 @@ export async function commitWith(
     session.taint();
     return { kind: "unknown", error: unknownCommit(committed.reason, what) };
   }
+  if (failed?.reason instanceof HoldfastError) {
+    // The COMMIT was answered, so the statement never left: this side refused it, for its size perhaps.
+    return { kind: "refused", error: failed.reason };
+  }
   if (failed || committed.value.command !== "COMMIT") {
     return { kind: "refused", error: rolledBack(failed?.reason, what) };
   }

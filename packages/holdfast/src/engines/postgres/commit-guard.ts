@@ -41,5 +41,13 @@ export async function claimGuard(session: PgSession, guard: EffectGuard): Promis
     values: [guard.consumer, guard.partition, guard.sequence, guard.mark ?? null],
     prepare: true,
   });
-  return { claimed: rows.length === 1, markBefore: rows[0]?.mark ?? undefined };
+  const markBefore = rows[0]?.mark ?? undefined;
+  const kept = markBefore === undefined ? guard.mark : (guard.keepMark?.(markBefore) ?? guard.mark);
+  if (rows.length === 1 && kept !== guard.mark) {
+    await session.send({
+      text: "update holdfast_effect set mark = $3 where consumer = $1 and partition = $2",
+      values: [guard.consumer, guard.partition, kept],
+    });
+  }
+  return { claimed: rows.length === 1, markBefore };
 }

@@ -66,8 +66,11 @@ export interface ExtendedRequest {
   readonly trailers: Set<string> | undefined;
 }
 
-/** Bounds of one statement. The protocol counts parameters in 16 bits; a larger message would starve its neighbours. */
-export const statementLimits = { parameters: 65_535, bytes: 64 << 20 } as const;
+/**
+ * Bounds of one statement. The protocol counts parameters in 16 bits; a larger message would starve its neighbours. A
+ * value of 64 MiB fits, with what goes beside it.
+ */
+export const statementLimits = { parameters: 65_535, bytes: 65 << 20 } as const;
 
 const executeAndSync = Buffer.concat([serialize.execute(), serialize.sync()]);
 const describe = serialize.describe({ type: "P" });

@@ -12,6 +12,10 @@
  * new, whatever its id. (Two servers that were promoted one after the other, of which the second had never followed
  * the first, may call different histories the same; the failover of `holdfast up` does not do that.)
  *
+ * What a shard had applied may reach further than what comes to it next: the pieces of a batch come one by one, and a
+ * home that failed over begins again earlier. So the mark of before is kept beside the new one, on a line of its own,
+ * until the window has passed it.
+ *
  * A replay is meant to be applied again, so it begins new marks: those of before say nothing about it.
  */
 import { timelineOf } from "./log-sequence.ts";
@@ -50,20 +54,79 @@ export function writeMark(place: BatchPlace): string {
 
 /** Whether the effects of `message`, which comes now in the batch at `place`, are within `mark`. */
 export function isWithinMark(mark: string, place: BatchPlace, message: MessagePlace): boolean {
-  const [timelineText = "", replay, from = "", to = "", untilId = "0", letters = ""] = mark.split("|");
-  if (replay !== place.replay) return false;
-  // Of redriven messages the window says nothing: they had been passed over in it.
-  if (place.letters) return letters.split(",").includes(String(message.id));
-  const timeline = Number(timelineText);
-  const taken = message.timeline ?? (timelineOf(place.sequence) === timeline ? timeline : Infinity);
-  if (taken > timeline) return false;
-  return shows(from, message.xid) || (shows(to, message.xid) && message.id <= BigInt(untilId));
+  return readMark(mark).some((line) => isWithinLine(line, place, message));
 }
 
-/** Whether a transaction is in a snapshot, as `pg_visible_in_snapshot` says it: `xmin:xmax:xip,xip`. */
+/** What to keep once the batch at `place` is applied too, where `before` was kept until now. */
+export function keepMark(before: string, place: BatchPlace): string {
+  const own = readMark(writeMark(place))[0] as MarkLine;
+  const kept = readMark(before).filter(
+    (line) =>
+      line.replay === own.replay &&
+      !isPassed(line, own) &&
+      !(isSameWindow(line, own) && line.until <= own.until),
+  );
+  const isCovered = kept.some((line) => isSameWindow(line, own) && line.until > own.until);
+  return [...kept, ...(isCovered ? [] : [own])].map(({ text }) => text).join("\n");
+}
+
+interface MarkLine {
+  readonly text: string;
+  readonly timeline: number;
+  readonly replay: string;
+  readonly from: string;
+  readonly to: string;
+  readonly until: bigint;
+  readonly letters: readonly string[];
+}
+
+function readMark(mark: string): MarkLine[] {
+  return mark.split("\n").map((text) => {
+    const [timeline, replay = "", from = "", to = "", until = "0", letters = ""] = text.split("|");
+    return {
+      text,
+      timeline: Number(timeline),
+      replay,
+      from,
+      to,
+      until: BigInt(until),
+      letters: letters.split(","),
+    };
+  });
+}
+
+function isWithinLine(line: MarkLine, place: BatchPlace, message: MessagePlace): boolean {
+  if (line.replay !== place.replay) return false;
+  // Of redriven messages the window says nothing: they had been passed over in it.
+  if (place.letters) return line.letters.includes(String(message.id));
+  const taken = message.timeline ?? (timelineOf(place.sequence) === line.timeline ? line.timeline : Infinity);
+  if (taken > line.timeline) return false;
+  return shows(line.from, message.xid) || (shows(line.to, message.xid) && message.id <= line.until);
+}
+
+function isSameWindow(a: MarkLine, b: MarkLine): boolean {
+  return a.timeline === b.timeline && a.from === b.from && a.to === b.to;
+}
+
+/** Whether what `line` says was delivered lies before the window of `next`, so that none of it comes again. */
+function isPassed(line: MarkLine, next: MarkLine): boolean {
+  const passed = readSnapshot(next.from);
+  if (passed.xmax < readSnapshot(line.to).xmax) return false;
+  return !passed.running.some((xid) => shows(line.to, xid));
+}
+
+/** Whether a transaction is in a snapshot, as `pg_visible_in_snapshot` says it. */
 function shows(snapshot: string, xid: bigint): boolean {
-  const [xmin = "0", xmax = "0", running = ""] = snapshot.split(":");
-  if (xid < BigInt(xmin)) return true;
-  if (xid >= BigInt(xmax)) return false;
-  return !running.split(",").includes(String(xid));
+  const { xmin, xmax, running } = readSnapshot(snapshot);
+  return xid < xmin || (xid < xmax && !running.includes(xid));
+}
+
+/** `xmin:xmax:xip,xip` */
+function readSnapshot(text: string) {
+  const [xmin = "0", xmax = "0", running = ""] = text.split(":");
+  return {
+    xmin: BigInt(xmin),
+    xmax: BigInt(xmax),
+    running: running === "" ? [] : running.split(",").map(BigInt),
+  };
 }

@@ -227,10 +227,10 @@ describe("a session", () => {
         ...refused,
         message: expect.stringContaining("65535 is the most"),
       });
-      const large = "x".repeat(65 << 20);
+      const large = "x".repeat(66 << 20);
       await expect(session.send({ text: "select length($1)", values: [large] })).rejects.toMatchObject({
         ...refused,
-        data: { bytesMax: 64 << 20 },
+        data: { bytesMax: 65 << 20 },
       });
       const { rows } = await session.send({ text: "select length($1)", values: ["x".repeat(1 << 20)] });
       expect(rows).toEqual([{ length: 1 << 20 }]);

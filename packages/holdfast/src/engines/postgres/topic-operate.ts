@@ -3,6 +3,7 @@
  * look after their dead letters. Needs the topic's name and its home, not its declaration, so that a verb can do it.
  */
 import { HoldfastError } from "../../call/index.ts";
+import type { Clock } from "../../clock/index.ts";
 import type {
   ConsumerState,
   DeadLetterFilter,
@@ -12,9 +13,10 @@ import type {
 } from "../../parts/topic/index.ts";
 import { placeProblem } from "../../parts/topic/place.ts";
 import { readConsumers, readLag, type StateWish } from "./log-lag.ts";
-import type { UseSession } from "./log-session.ts";
+import { boundedSessions, type UseSession } from "./log-session.ts";
 import { oldestKept, replayConsumer } from "./log-start.ts";
-import type { TopicLog } from "./log-tables.ts";
+import { openTopicLog, type TopicLog } from "./log-tables.ts";
+import type { DatabaseNodes } from "./nodes.ts";
 import { findConsumer, removeConsumer } from "./topic-group.ts";
 import { discardLetters, redriveLetters, searchLetters } from "./topic-letters.ts";
 
@@ -99,6 +101,38 @@ export function topicOperator({ log: openLog, use, token, changed }: TopicOperat
       return use((session) => discardLetters(session, id, filter, limit));
     },
   };
+}
+
+/**
+ * For verbs and consoles, which have no world.
+ *
+ * @param nodes of the topic's home, opened with a login that may write there
+ * @param answerMsMax how long one question may take, in milliseconds; default 10_000
+ */
+export function openTopicOperator(
+  nodes: DatabaseNodes,
+  { name, partitions }: { readonly name: string; readonly partitions: number },
+  clock: Clock,
+  answerMsMax?: number,
+): TopicOperator {
+  const use = boundedSessions(nodes.primary(nodes.home), clock, answerMsMax);
+  let opened: Promise<TopicLog> | undefined;
+  return topicOperator({
+    use,
+    log: () => {
+      opened ??= use((session) => openTopicLog(session, name, partitions)).catch((error: unknown) => {
+        opened = undefined;
+        throw error;
+      });
+      return opened;
+    },
+    token: () => replayToken(clock),
+  });
+}
+
+/** New each time: tells one replay from another. */
+export function replayToken(clock: Clock): string {
+  return Buffer.from(clock.random.bytes(9)).toString("base64url");
 }
 
 /** @throws {HoldfastError} HOLDFAST_INPUT_INVALID */

@@ -13,7 +13,7 @@ import { HoldfastError, type LogPosition } from "../../call/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { BatchWish, PartitionClaim, RecordedBatch } from "../../parts/topic/index.ts";
 import { recordRedrive } from "./log-attempts.ts";
-import { isWithinMark, writeMark } from "./log-mark.ts";
+import { isWithinMark, keepMark, writeMark } from "./log-mark.ts";
 import { completeBatch, recordBatches, recordPassed } from "./log-progress.ts";
 import { type PartitionRead, type ReadMessage, readPartitions } from "./log-read.ts";
 import type { UseSession } from "./log-session.ts";
@@ -168,6 +168,7 @@ function recordedBatch(read: PartitionRead, node: string, position: LogPosition 
     isolating: read.isolateUntil !== undefined || read.letters !== undefined,
     redriven: read.letters !== undefined,
     mark: writeMark(read),
+    keepMark: (before) => keepMark(before, read),
     isWithin: (mark, message) => isWithinMark(mark, read, (message as ReadMessage).place),
     ...(position === undefined ? {} : { recordedAt: { node, position } }),
   };

@@ -5,7 +5,9 @@
  *
  * One connection per process and node listens for all topics and queues there, and for the node's outbox. A topic is
  * named by its number, a queue by `q` and its number, which a process with an older library takes for no topic of its
- * own.
+ * own. When the connection has heard nothing for a while it is tested: a word is sent the way that publishers send
+ * theirs, and a connection that does not hear it is on a server that was deposed, or behind a pooler that forgets
+ * LISTEN. It is replaced.
  */
 import type net from "node:net";
 import pg from "pg";
@@ -19,6 +21,11 @@ const notifyEveryMs = 10;
 const notifyMsMax = 1_000;
 const reconnectMsMin = 50;
 const reconnectMsMax = 2_000;
+/** After a silence of so long the connection is tested, and has so long to hear the test. */
+const silenceMs = 5_000;
+const testMs = 2_000;
+/** Nobody's number. */
+const testPayload = "test";
 
 /** What was added to: the number of a topic, or the name of something else. */
 export type WakeKey = number | string;
@@ -87,6 +94,14 @@ function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeu
     for (const listener of listeners.get(key) ?? []) listener();
   };
 
+  const notify = (payload: string): Promise<void> =>
+    use(async (session) => {
+      // A notification is a transaction of its own; nobody needs its flush.
+      session.push({ text: "begin read write; set local synchronous_commit = off" });
+      session.push({ text: "select pg_notify($1, $2)", values: [channel, payload] });
+      await session.send({ text: "commit" });
+    });
+
   let saidAtMs = Number.NEGATIVE_INFINITY;
   const say = async (): Promise<void> => {
     timer = undefined;
@@ -94,12 +109,7 @@ function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeu
     const payload = [...unsaid].join(",");
     unsaid.clear();
     try {
-      await use(async (session) => {
-        // A notification is a transaction of its own; nobody needs its flush.
-        session.push({ text: "begin read write; set local synchronous_commit = off" });
-        session.push({ text: "select pg_notify($1, $2)", values: [channel, payload] });
-        await session.send({ text: "commit" });
-      });
+      await notify(payload);
     } catch {
       // Readers poll: an unsaid word costs a fraction of a second.
     }
@@ -112,6 +122,24 @@ function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeu
     timer = clock.timer(Math.max(0, saidAtMs + notifyEveryMs - clock.monotonicMs()), () => {
       saying = say();
     });
+  };
+
+  let heardAtMs = Number.NEGATIVE_INFINITY;
+  /** Resolves when the connection turns out to be deaf; rejects when `over` aborts. */
+  const deaf = async (over: AbortSignal): Promise<void> => {
+    heardAtMs = clock.monotonicMs();
+    for (;;) {
+      await clock.sleep(Math.max(1, heardAtMs + silenceMs - clock.monotonicMs()), over);
+      if (clock.monotonicMs() - heardAtMs < silenceMs) continue;
+      const testedAtMs = clock.monotonicMs();
+      const sent = await notify(testPayload).then(
+        () => true,
+        () => false, // the home is away: nothing can be said about who listens
+      );
+      await clock.sleep(testMs, over);
+      if (sent && heardAtMs < testedAtMs) return;
+      if (!sent) heardAtMs = clock.monotonicMs();
+    }
   };
 
   const follow = async (): Promise<void> => {
@@ -130,6 +158,7 @@ function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeu
         connection.on("error", () => resolve());
       });
       connection.on("notification", ({ payload }) => {
+        heardAtMs = clock.monotonicMs();
         for (const id of (payload ?? "").split(",")) wake(id);
       });
       try {
@@ -138,7 +167,10 @@ function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeu
         // Whatever was said while nobody listened.
         for (const key of listeners.keys()) wake(key);
         waitMs = reconnectMsMin;
-        await ended;
+        const over = new AbortController();
+        const tested = deaf(AbortSignal.any([over.signal, stop.signal])).catch(() => ended);
+        await Promise.race([ended, tested]);
+        over.abort();
       } catch {
         // Away: polling goes on without it.
       }

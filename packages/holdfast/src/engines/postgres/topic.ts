@@ -18,13 +18,14 @@ import type { ReadMessage } from "./log-read.ts";
 import { rotateLog } from "./log-rotation.ts";
 import { boundedSessions } from "./log-session.ts";
 import { openTopicLog, type TopicLog } from "./log-tables.ts";
+import { registerVersions } from "./message-schemas.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { once } from "./once.ts";
 import type { OutboxDestination } from "./outbox/destination.ts";
 import { topicDestination } from "./outbox/topic-destination.ts";
 import { Backlog } from "./topic-backlog.ts";
 import { findConsumer, type MemberComing, openConsumer, removeMember, renewMember } from "./topic-group.ts";
-import { checkPlace, topicOperator } from "./topic-operate.ts";
+import { checkPlace, replayToken, topicOperator } from "./topic-operate.ts";
 import { TopicPublisher } from "./topic-publisher.ts";
 import { ConsumerReader, fencedError } from "./topic-reader.ts";
 import { topicWakeup } from "./topic-wakeup.ts";
@@ -43,11 +44,16 @@ const careMsMax = 60_000;
 /** @param home nodes of the topic's home database; connections are made when first needed */
 export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, clock: Clock): PostgresTopic {
   const { name } = declaration;
-  const { partitions, retentionMs, backlogMax } = declaration.options;
+  const { partitions, retentionMs, backlogMax, versions } = declaration.options;
   const wakeup = topicWakeup(home, clock);
   const use = boundedSessions(home.primary(home.home), clock);
 
-  const openLog = once<TopicLog>(() => use((session) => openTopicLog(session, name, partitions)));
+  const openLog = once<TopicLog>(() =>
+    use(async (session) => {
+      if (versions) await registerVersions(session, `topic/${name}`, versions.description);
+      return openTopicLog(session, name, partitions);
+    }),
+  );
   const consumers = new Map<string, () => Promise<{ log: TopicLog; consumerId: number }>>();
   const filters = new Map<string, string | undefined>();
   const consumerOf = (consumer: string, opening?: ConsumerOpening) => {
@@ -112,7 +118,7 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
   const operator = topicOperator({
     log: openLog,
     use,
-    token: () => Buffer.from(clock.random.bytes(9)).toString("base64url"),
+    token: () => replayToken(clock),
     changed: (log) => wakeup.published(log.id),
   });
 

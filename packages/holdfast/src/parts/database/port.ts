@@ -42,6 +42,8 @@ export interface EffectGuard {
    * can leave out what was applied under another number.
    */
   readonly mark?: string;
+  /** What to keep instead of `mark` where the guard had another mark before. Default: `mark`. */
+  readonly keepMark?: ((before: string) => string) | undefined;
 }
 
 export interface WriteOptions {

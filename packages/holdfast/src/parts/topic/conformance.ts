@@ -329,6 +329,6 @@ export function topicSuite({ name: engine, partitions, open, until, skip = [] }:
 
 /** All of a batch but what may differ from one answer to the next: where its record was seen, and its attempts. */
 function content(batch: RecordedBatch | undefined) {
-  const { recordedAt: _, attempts: __, fresh: ___, isWithin: ____, ...rest } = batch ?? {};
+  const { recordedAt: _, attempts: __, fresh: ___, isWithin: ____, keepMark: _____, ...rest } = batch ?? {};
   return rest;
 }

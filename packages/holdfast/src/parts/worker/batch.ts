@@ -43,7 +43,7 @@ export type BatchHandler<Value> = (batch: Batch<Value>) => void | Promise<void>;
 /** What of a recorded batch its effects depend on. */
 export type AppliedBatch = Pick<
   RecordedBatch,
-  "partition" | "sequence" | "messages" | "mark" | "isWithin" | "redriven"
+  "partition" | "sequence" | "messages" | "mark" | "isWithin" | "keepMark" | "redriven"
 >;
 
 /** Shards written at a time: a batch must not take every connection of its process. */
@@ -55,8 +55,8 @@ export function openBatch<Value>(
   signal: AbortSignal,
 ): Batch<Value> {
   const messages = recorded.messages as readonly StoredMessage<Value>[];
-  const { partition, sequence, mark, isWithin } = recorded;
-  const guard = { consumer, partition, sequence, ...(mark === undefined ? {} : { mark }) };
+  const { partition, sequence, mark, isWithin, keepMark } = recorded;
+  const guard = { consumer, partition, sequence, ...(mark === undefined ? {} : { mark, keepMark }) };
   /** The messages of a shard whose effects are not there yet. */
   const without = (before: string | undefined, own: readonly StoredMessage<Value>[]) =>
     before === undefined || !isWithin ? own : own.filter((message) => !isWithin(before, message));

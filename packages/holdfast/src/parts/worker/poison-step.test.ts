@@ -110,6 +110,11 @@ test.each([
   ["a full pool", new HoldfastError("HOLDFAST_OVERLOADED", "full"), "passing"],
   ["an unknown COMMIT", new HoldfastError("HOLDFAST_OUTCOME_UNKNOWN", "?"), "counted"],
   ["a deadline", new HoldfastError("HOLDFAST_DEADLINE", "late"), "counted"],
+  [
+    "a deadline before anything was sent",
+    new HoldfastError("HOLDFAST_DEADLINE", "late", { outcome: "not-applied" }),
+    "counted",
+  ],
   ["a bad value", new HoldfastError("HOLDFAST_INPUT_INVALID", "bad"), "permanent"],
   ["a constraint", new HoldfastError("HOLDFAST_SQL_CONFLICT", "taken"), "permanent"],
   ["a right that is missing", new HoldfastError("HOLDFAST_SQL_PERMISSION", "no"), "passing"],

@@ -32,6 +32,7 @@ const notOfMessages: ReadonlySet<string> = new Set([
   "HOLDFAST_UNBOUND",
   "HOLDFAST_OPTIONS_INVALID",
   "HOLDFAST_SYSTEM_INVALID",
+  "HOLDFAST_SCHEMA_INCOMPATIBLE",
   "HOLDFAST_SQL_PERMISSION",
   "HOLDFAST_POOLER",
   "HOLDFAST_HOSTS_CONFLICT",
@@ -42,10 +43,17 @@ const notOfMessages: ReadonlySet<string> = new Set([
   "HOLDFAST_FENCED",
 ]);
 
+/** Permanent for the call that they ended: the next attempt is another call. */
+const ofTheCall: ReadonlySet<string> = new Set([
+  "HOLDFAST_DEADLINE",
+  "HOLDFAST_ABORTED",
+  "HOLDFAST_RETRIES_EXHAUSTED",
+]);
+
 export function failureKind(error: unknown): FailureKind {
   if (!(error instanceof HoldfastError)) return "counted";
   if (notOfMessages.has(error.code)) return "passing";
-  if (outcomeOf(error) !== "not-applied") return "counted";
+  if (outcomeOf(error) !== "not-applied" || ofTheCall.has(error.code)) return "counted";
   return isPermanent(error) ? "permanent" : "passing";
 }
 

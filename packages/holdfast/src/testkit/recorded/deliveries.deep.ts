@@ -9,15 +9,14 @@ import { type FaultPlan, type FaultRun, faultRun, type Whom } from "../../faults
 import { startTestPostgres, type TestPostgres, type TestPostgresOptions } from "../postgres.ts";
 import { type PostgresFaultTarget, postgresFaultTarget } from "../postgres-fault-target.ts";
 import { type DeliveriesOptions, deliveries } from "./deliveries.ts";
-import type { DeliveryKindOptions } from "./delivery-kinds.ts";
 import { failovers } from "./failovers.ts";
+import { deliveryKindNames } from "./kinds/index.ts";
 import { whileMoving } from "./moves.ts";
 import { type RunRecordedOptions, runRecorded } from "./run-recorded.ts";
 import { killedBackends, startedAfter } from "./server-faults.ts";
 import { type PostgresTargetOptions, postgresTarget } from "./target.ts";
 
 const seeds = [31, 32];
-const kinds: readonly DeliveryKindOptions["kind"][] = ["topic"];
 
 interface Servers {
   readonly postgres: TestPostgres;
@@ -99,7 +98,7 @@ afterEach(async () => {
   servers = undefined;
 });
 
-for (const kind of kinds) {
+for (const kind of deliveryKindNames) {
   for (const [name, scenario] of Object.entries(scenarios)) {
     for (const seed of seeds) {
       test(`${kind}: ${name} (seed ${seed})`, { timeout: 300_000 }, async () => {
@@ -107,7 +106,7 @@ for (const kind of kinds) {
         const faulty = await postgresFaultTarget(postgres);
         servers = { postgres, faulty };
         const workload = deliveries({
-          ...{ kind, workers: "killed", members: 3, leaseMs: 1_000, workMs: 10 },
+          ...{ kind, workers: "killed", members: 3, leaseMs: 1_000, workMs: 10, poisonEvery: 100 },
           ...scenario.workload,
         });
         const options = { postgres, ...scenario.target };

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startTestPostgres, type TestPostgres } from "../postgres.ts";
 import { deliveries } from "./deliveries.ts";
+import { deliveryKindNames } from "./kinds/index.ts";
 import { runRecorded } from "./run-recorded.ts";
 import { postgresTarget } from "./target.ts";
 
@@ -11,11 +12,18 @@ beforeAll(async () => {
 });
 afterAll(() => postgres?.stop());
 
-for (const kind of ["topic"] as const) {
+for (const kind of deliveryKindNames) {
   test(`${kind}: acknowledged messages have their effect once and in order, whoever dies`, {
     timeout: 120_000,
   }, async () => {
-    const workload = deliveries({ kind, workers: "killed", members: 3, leaseMs: 1_000, workMs: 15 });
+    const workload = deliveries({
+      kind,
+      workers: "killed",
+      members: 3,
+      leaseMs: 1_000,
+      workMs: 15,
+      poisonEvery: 50,
+    });
     const run = await runRecorded({
       workload,
       target: postgresTarget({ postgres }),

@@ -4,10 +4,11 @@
  * the table is read, and what is still pending. Whatever was acknowledged had its effect once, in the order of its key.
  */
 import { fileURLToPath } from "node:url";
+import { currentCall } from "../../call/index.ts";
 import { systemClock } from "../../clock/index.ts";
 import { currentWorld } from "../../parts/index.ts";
-import { type Delivery, type DeliveryKindOptions, deliveryKind } from "./delivery-kinds.ts";
 import type { DeliveryWorkerTask } from "./fixtures/delivery-worker.ts";
+import { type Delivery, type DeliveryKindOptions, deliveryKind } from "./kinds/index.ts";
 import { WorkerFleet } from "./worker-fleet.ts";
 import { checkersNamed, type Workload } from "./workload.ts";
 
@@ -35,6 +36,7 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
     nodes: 1,
     synchronous: false,
     workMs: 0,
+    poisonEvery: 0,
     unguarded: false,
     ...given,
   };
@@ -58,8 +60,8 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
   return {
     name: `${kindOptions.kind} to worker to table`,
     system: kind.system,
-    checkers: checkersNamed("delivery-in-order"),
-    reads: ["effects", "pending"],
+    checkers: checkersNamed(kind.inOrder ? "delivery-in-order" : "delivery"),
+    reads: ["pending", "dead-letters", "effects"],
     done: fleet.done,
     prepare: async () => {},
     plan: (client) => ({ f: "publish", key: `k${client.number}`, value: ++put }),
@@ -71,8 +73,15 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
         case "pending":
           fleet.calm();
           // Nothing is under way any more: everything arrives.
-          while ((await kind.pending(currentWorld())) > 0) await systemClock.sleep(50);
-          return [];
+          for (;;) {
+            currentCall()?.signal?.throwIfAborted();
+            // Workers may still be on their way back, and with them what knows how far they are.
+            const pending = await kind.pending(currentWorld()).catch(() => undefined);
+            if (pending === 0) return [];
+            await systemClock.sleep(50);
+          }
+        case "dead-letters":
+          return kind.dead(currentWorld());
         default:
           return effects();
       }
@@ -94,6 +103,7 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
     },
     conclude: () => [
       { f: "pending", value: null },
+      { f: "dead-letters", value: null },
       { f: "effects", value: null },
     ],
   };

@@ -4,7 +4,9 @@
  */
 import { outcomeOf } from "../../call/index.ts";
 import type { AttemptNumber } from "../../check/index.ts";
+import type { QueueMember, QueuePort } from "../../parts/queue/index.ts";
 import type { PartitionClaim, RecordedBatch, TopicPort } from "../../parts/topic/index.ts";
+import type { JobHandler } from "../../parts/worker/index.ts";
 import type { RecordedClient, Recorder } from "../../record/index.ts";
 
 /** Attempts under way in one process; each is recorded under a process number of its own. */
@@ -88,6 +90,44 @@ export function recordedTopic<Value>(
       take(claim.partition)?.completed();
     },
   });
+}
+
+/**
+ * The same queue, and the same handler: an attempt begins with its handler, because a job that was claimed ahead and
+ * given back does not count, and ends when the store says whether its end counted.
+ */
+export function recordedQueue<Value>(
+  port: QueuePort,
+  recorder: Recorder,
+  idOf: (value: Value) => unknown,
+): { readonly port: QueuePort; handler(handler: JobHandler<Value>): JobHandler<Value> } {
+  const attempts = new Attempts(recorder);
+  const open = new Map<string, OpenAttempt>();
+  const nameOf = ({ id, attempt }: { readonly id: string; readonly attempt: number }) => `${id} ${attempt}`;
+  return {
+    handler: (handler) => (job) => {
+      open.set(nameOf(job), attempts.begin(job.attempt, [idOf(job.value)]));
+      return handler(job);
+    },
+    port: over(port, {
+      async finish(member: QueueMember, ends: Parameters<QueuePort["finish"]>[1]) {
+        let counted: readonly boolean[];
+        try {
+          counted = await port.finish(member, ends);
+        } catch (error) {
+          for (const { job } of ends) open.get(nameOf(job))?.failed(error);
+          throw error;
+        }
+        for (const [at, { job, end }] of ends.entries()) {
+          const attempt = open.get(nameOf(job));
+          open.delete(nameOf(job));
+          if (counted[at] && end.kind === "done") attempt?.completed();
+          else attempt?.notCompleted(counted[at] ? end.kind : "another attempt has taken its place");
+        }
+        return counted;
+      },
+    }),
+  };
 }
 
 /** An object with some of its methods replaced; the others run on the object itself. */

@@ -4,9 +4,11 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { randomInt, systemClock } from "../../clock/index.ts";
 import { type FakeClock, openFakeClock } from "../../faults/index.ts";
+import { until } from "../wait.ts";
 import type { Beside } from "./workload.ts";
 
 export interface FleetOptions {
@@ -24,6 +26,8 @@ export interface FleetOptions {
 }
 
 const dayMs = 86_400_000;
+/** So long a worker is waited for that finds nothing to do. */
+const worksMs = 5_000;
 
 export class WorkerFleet {
   /** What was done so far. */
@@ -57,7 +61,9 @@ export class WorkerFleet {
         await systemClock.sleep(restMs, still).catch(() => {});
         if (still.aborted) break;
         const index = randomInt(beside.random, members);
-        const child = running[index] as ChildProcess;
+        const { child, works } = running[index] as Member;
+        // One that has not begun to work loses nothing.
+        await until(() => still.aborted || works(), { timeoutMs: worksMs }).catch(() => {});
         await this.#jump(index, beside);
         if (beside.random.next() < 0.5) {
           beside.note("kill -9", `worker-${index}`);
@@ -74,9 +80,9 @@ export class WorkerFleet {
         }
       }
       await aborted(signal);
-      await Promise.all(running.map((child) => drained(child)));
+      await Promise.all(running.map(({ child }) => drained(child)));
     } finally {
-      await Promise.all(running.map((child) => killed(child)));
+      await Promise.all(running.map(({ child }) => killed(child)));
       await Promise.all(this.#clocks.map((clock) => clock.close()));
     }
     if (this.#said !== "") throw new Error(`a worker ended by itself: ${this.#said}`);
@@ -95,7 +101,7 @@ export class WorkerFleet {
     this.done.jumps++;
   }
 
-  #start(index: number, beside: Beside): ChildProcess {
+  #start(index: number, beside: Beside): Member {
     const { program, task } = this.#options;
     const env = { ...process.env, ...this.#clocks[index]?.env };
     const child = spawn(process.execPath, [program], { env, stdio: ["pipe", "ignore", "pipe"] });
@@ -104,12 +110,19 @@ export class WorkerFleet {
       said = (said + data).slice(-2_000);
     });
     child.stdin.on("error", () => {}); // it is gone already
-    child.stdin.write(`${JSON.stringify(task(`worker-${index}`, beside.recording()))}\n`);
+    const recording = beside.recording();
+    child.stdin.write(`${JSON.stringify(task(`worker-${index}`, recording))}\n`);
     child.once("exit", (code) => {
       if (code !== null && code !== 0) this.#said ||= `code ${code}: ${said}`;
     });
-    return child;
+    return { child, works: () => existsSync(recording) && statSync(recording).size > 0 };
   }
+}
+
+interface Member {
+  readonly child: ChildProcess;
+  /** Whether it has begun an attempt. */
+  readonly works: () => boolean;
 }
 
 async function killed(child: ChildProcess): Promise<void> {

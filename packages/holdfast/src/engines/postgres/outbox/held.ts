@@ -130,13 +130,13 @@ export async function heldPlaces(
   return new Set(rows.map((row) => row.place));
 }
 
-/** Puts messages aside, within the transaction that moves the cursor past them. */
-export async function hold(
+/** Puts messages aside, within the transaction that moves the cursor past them. That it failed shows in the COMMIT. */
+export function hold(
   home: PgSession,
   source: string,
   destination: string,
   messages: readonly SourceMessage[],
-): Promise<void> {
+): void {
   for (const { place, id, key, json, options, traceparent, session } of messages) {
     home.push({
       text: `insert into holdfast.outbox_held

@@ -4,7 +4,7 @@
  */
 import type { PgSession } from "../session.ts";
 
-export const leaseDefaults = { leaseMs: 6_000, renewMs: 2_000 } as const;
+export const leaseDefaults = { leaseMs: 3_000, renewMs: 1_000 } as const;
 
 /** Whether this role may relay from here: `undefined` where the tables are not there yet. */
 export async function mayRelay(session: PgSession): Promise<boolean | undefined> {

@@ -18,7 +18,7 @@ import { flushed } from "../log-transaction.ts";
 import { drawMarkerId } from "../marker.ts";
 import type { PgSession } from "../session.ts";
 import { type Cursor, moveCursor, readCursor, readSeen, readTicks, type SourceMessage } from "./cursor.ts";
-import type { OutboxDestination, OutboxMessage } from "./destination.ts";
+import type { OutboxDestination } from "./destination.ts";
 import { type HeldEnv, heldPlaces, hold, Places, release, sourceName, type UseSession } from "./held.ts";
 import { destinationName } from "./outbox-sql.ts";
 import { findGround, readWindow, type Window } from "./source.ts";
@@ -70,10 +70,11 @@ export class OutboxRoute {
     return this.#cursor;
   }
 
-  /** Reads the cursor anew. */
-  async refresh(): Promise<void> {
+  /** Reads the cursor anew. @returns that nothing was moved */
+  async refresh(): Promise<number> {
     this.#cursor = undefined;
     await this.cursor();
+    return 0;
   }
 
   /** How far it is, as the home has it now. */
@@ -143,13 +144,14 @@ export class OutboxRoute {
           ids: fresh.map((message) => message.id),
           newestAt: window.newestAt,
         };
-        if (!(await moveCursor(session, move))) return undefined;
-        const held = await heldPlaces(session, this.source, this.name);
+        const asked = [moveCursor(session, move), heldPlaces(session, this.source, this.name)] as const;
+        const [isMoved, held] = await Promise.all(asked);
+        if (!isMoved) return undefined;
         const waits = ({ place }: SourceMessage) => !free.has(place) || held.has(place);
-        const aside = fresh.filter(waits);
-        await hold(session, this.source, this.name, aside);
-        const rest = fresh.filter((message) => !waits(message));
-        const sent = rest.map((message) => withPosition(message, this.#env.node, window.position));
+        const told = fresh.map((message) => withPosition(message, this.#env.node, window.position));
+        const aside = told.filter(waits);
+        hold(session, this.source, this.name, aside);
+        const sent = told.filter((message) => !waits(message));
         if (sent.length > 0) await destination.append(session, sent);
         return { count: fresh.length, holds: held.size > 0 || aside.length > 0 };
       }),
@@ -207,7 +209,7 @@ export class OutboxRoute {
 }
 
 /** The consumer's session is to see what was committed with the message: it knows where on its node that is. */
-function withPosition(message: SourceMessage, node: string, position: LogPosition): OutboxMessage {
+function withPosition(message: SourceMessage, node: string, position: LogPosition): SourceMessage {
   const session = (message.session && Session.decode(message.session)) || new Session();
   session.raise(node, position, "written");
   let encoded = message.session;

@@ -290,19 +290,21 @@ test("a relay whose connection breaks anywhere around its append and its commit 
     wait(turns);
   };
   const one = await open({
-    destination: (real) => ({
-      ...real,
-      append: async (on, messages) => {
-        session = on;
-        cut(0.2);
-        await real.append(on, messages);
-        cut(0.4);
+    destinations: (real) => [
+      {
+        ...real,
+        append: async (on, messages) => {
+          session = on;
+          cut(0.2);
+          await real.append(on, messages);
+          cut(0.4);
+        },
+        appended: () => {
+          real.appended();
+          if (random.next() < 0.1) throw new Error("the relay dies before it knows");
+        },
       },
-      appended: () => {
-        real.appended();
-        if (random.next() < 0.1) throw new Error("the relay dies before it knows");
-      },
-    }),
+    ],
   });
   const customers = ["ada", "grace", "linus", "edsger"];
   await Promise.all(
@@ -424,24 +426,104 @@ test("a source that has lost its ticks is read anew, and nothing comes twice", a
   }
 });
 
-test("what is for a destination that cannot be reached waits, and comes when it can", async () => {
+test("what is for a destination that cannot be reached waits, holds up no other, and comes when it can", async () => {
   let away = true;
   let tried = 0;
+  const arrived: string[] = [];
   const one = await open({
-    destination: (real) => ({
-      ...real,
-      open: async () => {
-        tried++;
-        if (away) throw new Error("away");
-        await real.open();
+    destinations: (real) => [
+      real,
+      {
+        ...real,
+        name: "elsewhere",
+        open: async () => {
+          tried++;
+          if (away) throw new Error("away");
+        },
+        append: async (_, messages) => {
+          arrived.push(...messages.map(({ json }) => JSON.parse(json)));
+        },
+        appended: () => {},
       },
-    }),
+    ],
   });
-  for (let i = 0; i < 10; i++) await countUp(one, "ada");
+  const elsewhere = topic("elsewhere", { schema: anything, keyBy: () => "k", partitions: 1 });
+  one.world.bind(elsewhere, one.port as never);
+  for (const item of numbers(10)) {
+    await one.within(() => shop.at("ada").write((tx) => elsewhere.publish(item, { in: tx })));
+    await countUp(one, "ada");
+  }
   await until(() => tried > 2, { what: "the relay to try" });
-  expect(await one.delivered()).toEqual([]);
-  away = false;
   expect(await settled(one)).toEqual(new Map([["ada", numbers(10)]]));
+  expect(arrived).toEqual([]);
+  away = false;
+  await until(() => arrived.length >= 10, { what: "it to come", timeoutMs: 30_000 });
+  expect(arrived).toEqual(numbers(10));
+});
+
+test("a batch's effects and what they publish happen once; so does a write with an idempotency key", async () => {
+  const one = await open();
+  const apply = (sequence: bigint, item: string) =>
+    one.within(() =>
+      shop
+        .at("ada")
+        .writeOnce({ consumer: "c", partition: 0, sequence }, (tx) =>
+          bought.publish({ customer: "ada", item }, { in: tx }),
+        ),
+    );
+  expect([await apply(1n, "first"), await apply(1n, "again"), await apply(2n, "second")]).toEqual([
+    true,
+    false,
+    true,
+  ]);
+  for (const item of ["keyed", "keyed again"]) {
+    await one.within(() =>
+      shop
+        .at("ada")
+        .write((tx) => bought.publish({ customer: "ada", item }, { in: tx }), { idempotencyKey: "order-1" }),
+    );
+  }
+  expect(await settled(one)).toEqual(new Map([["ada", ["first", "second", "keyed"]]]));
+});
+
+test("a write of reference tables publishes with its one transaction, at home", async () => {
+  const one = await open();
+  const add = (code: string, fails: boolean) =>
+    one.within(() =>
+      shop.reference.write(async (tx) => {
+        await tx.insertInto("currency").values({ code }).execute();
+        await expect(bought.publish({ customer: "mint", item: code })).rejects.toMatchObject({
+          code: "HOLDFAST_TX_OPEN",
+        });
+        await bought.publish({ customer: "mint", item: code }, { in: tx });
+        if (fails) throw new Error("no");
+      }),
+    );
+  await expect(add("XXX", true)).rejects.toThrow("no");
+  expect(await add("EUR", false)).toMatchObject({ behind: [] });
+  expect(await settled(one)).toEqual(new Map([["mint", ["EUR"]]]));
+});
+
+test("serializable writes that have to be run again publish once, in the order of their commits", async () => {
+  const one = await open();
+  await Promise.all(
+    Array.from({ length: 12 }, () =>
+      one.within(() =>
+        shop.at("ada").write(
+          async (tx) => {
+            const { n } = await tx
+              .selectFrom("purchase")
+              .select((row) => row.fn.countAll<string>().as("n"))
+              .executeTakeFirstOrThrow();
+            await tx.insertInto("purchase").values({ customer: "ada", item: n }).execute();
+            await bought.publish({ customer: "ada", item: n }, { in: tx });
+          },
+          { isolation: "serializable" },
+        ),
+      ),
+    ),
+  );
+  expect(await settled(one)).toEqual(new Map([["ada", numbers(12, 0)]]));
 });
 
 test("a role without rights at the topic's home publishes; who has them moves it, and leaves it to whoever is willing", async () => {

@@ -24,12 +24,12 @@ export interface SourceRelayOptions {
   readonly retentionMs: number;
   /** Has `wake` called when something was committed to the outbox. @returns how to stop */
   listen(wake: () => void): () => void;
-  /** Runs each move, and may tell of it. */
+  /** Runs each move, and each look at the home, and may tell of it. */
   report(route: OutboxRoute, run: () => Promise<number>): Promise<number>;
 }
 
 /** Pauses, in milliseconds. Being woken ends any of them. */
-const pauses = { poll: 500, held: 100, seek: 2_000, away: 2_000, forbidden: 60_000 } as const;
+const pauses = { poll: 500, held: 100, seek: 1_000, away: 2_000, forbidden: 60_000 } as const;
 const careMsMax = 60_000;
 /** A cursor is read again after so long: a home that failed over may have an older one, and nobody tells. */
 const refreshMs = 5_000;
@@ -50,6 +50,8 @@ export class SourceRelay {
   readonly #clock: Clock;
   readonly #work: ReadonlyMap<OutboxRoute, Work>;
   readonly #running: Promise<void>;
+  /** Whether the source's role lets it; not known where nothing is installed yet. */
+  #may: boolean | undefined;
   #led: ReadonlySet<string> = new Set();
   #leaseAtMs = Number.NEGATIVE_INFINITY;
   #caredAtMs: number;
@@ -116,9 +118,8 @@ export class SourceRelay {
   async #round(): Promise<number> {
     const { use, routes, owner, reluctant, listen } = this.#options;
     if (this.#clock.monotonicMs() >= this.#leaseAtMs) {
-      const may = await use(mayRelay);
-      if (may === false) return pauses.forbidden;
-      if (may === undefined) return pauses.seek;
+      this.#may ||= await use(mayRelay);
+      if (!this.#may) return this.#may === false ? pauses.forbidden : pauses.away;
       const destinations = routes.filter((route) => this.#works(route)).map((route) => route.name);
       const { leaseMs, renewMs } = leaseDefaults;
       this.#led = await use((session) => takeLeases(session, { owner, reluctant, destinations, leaseMs }));
@@ -146,6 +147,7 @@ export class SourceRelay {
   }
 
   async #moveNews(): Promise<void> {
+    const { report } = this.#options;
     const nowMs = this.#clock.monotonicMs();
     const idle = [...this.#work].filter(
       ([route, work]) => this.#led.has(route.name) && !work.running && nowMs >= work.notBeforeMs,
@@ -157,7 +159,7 @@ export class SourceRelay {
     for (const [route, work] of idle) {
       const cursor = refresh ? undefined : route.known;
       if (cursor) known.push({ route, destination: route.name, cursor });
-      else this.#start(work, () => route.refresh());
+      else this.#start(work, () => report(route, () => route.refresh()));
     }
     if (known.length === 0) return;
     const news = await this.#options.use((session) => peek(session, known));

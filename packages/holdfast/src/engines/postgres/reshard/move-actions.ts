@@ -38,7 +38,7 @@ export const moveActions: Readonly<Record<Exclude<MoveAction, "kept" | "finished
       onTarget(context)(async (session) => lineOf(session)),
     ]);
     await noteMove(context, {
-      data: { began: { source, target }, verified: null, place: null, error: null },
+      data: { began: { source, target }, verified: null, place: null, leftAt: null, error: null },
     });
     await onTarget(context)((session) => makeShard(context, session));
     await noteMove(context, { data: { made: true } });
@@ -70,8 +70,7 @@ export const moveActions: Readonly<Record<Exclude<MoveAction, "kept" | "finished
   },
   drain,
   async "hand-over"(context) {
-    const place = await handOver(context);
-    await noteMove(context, { data: { place } });
+    await noteMove(context, { data: await handOver(context) });
   },
   leave,
   flip,
@@ -97,7 +96,7 @@ export const moveActions: Readonly<Record<Exclude<MoveAction, "kept" | "finished
     ),
   async unfence(context) {
     await undoHandOver(context);
-    await noteMove(context, { data: { place: null } });
+    await noteMove(context, { data: { place: null, leftAt: null } });
   },
   async clear(context) {
     const { move } = context;
@@ -113,7 +112,15 @@ export const moveActions: Readonly<Record<Exclude<MoveAction, "kept" | "finished
       ),
     );
     await noteMove(context, {
-      data: { made: null, verified: null, place: null, began: null, unlike: null, copyMs: null },
+      data: {
+        made: null,
+        verified: null,
+        place: null,
+        leftAt: null,
+        began: null,
+        unlike: null,
+        copyMs: null,
+      },
     });
   },
 };

@@ -39,8 +39,9 @@ begin
      where i.queue = of_queue and i.id = any (late) and i.grp = any (groups) and i.member is null and not i.ready
      returning i.grp, i.place
   )
-  select array_agg((select min(due.place) from due where due.grp = wanted.grp) order by wanted.n) into heads
-    from unnest(groups) with ordinality as wanted (grp, n);
+  select array_agg(first.place order by wanted.n) into heads
+    from unnest(groups) with ordinality as wanted (grp, n)
+    left join (select due.grp, min(due.place) as place from due group by due.grp) first on first.grp = wanted.grp;
   perform holdfast.selective_settle(of_queue, groups, array_fill(0, array[cardinality(groups)]),
     array_fill(0, array[cardinality(groups)]), heads, array_fill(null::int, array[cardinality(groups)]), false, rules);
 end $$;
@@ -155,8 +156,8 @@ begin
     select i.id, i.attempt, j.name, j.group_name, j.priority, j.tags, extract(epoch from j.enqueued_at)::float8 * 1000, j.traceparent, j.session, j.value,
            null::float8, null::float8
       from unnest(ids) with ordinality as t (id, k)
-      join holdfast.selective_item i on i.queue = of_queue and i.id = t.id
-      join holdfast.selective_job j on j.queue = of_queue and j.id = t.id
+      join holdfast.selective_item i on i.queue = of_queue and i.id = t.id and i.id = any (ids)
+      join holdfast.selective_job j on j.queue = of_queue and j.id = t.id and j.id = any (ids)
      order by t.k;
   -- When it is worth asking again, if nothing else happens.
   next_at := coalesce(next_at, least(

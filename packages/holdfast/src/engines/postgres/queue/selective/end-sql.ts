@@ -22,6 +22,7 @@ language plpgsql ${byIndex} as $$
 declare
   at timestamptz;
   in_order constant boolean := (rules ->> 'ordered')::boolean;
+  told_of uuid[];
   groups bigint[];
   jobs uuid[];
   states text[];
@@ -32,14 +33,16 @@ declare
 begin
   perform pg_advisory_xact_lock_shared(${gateLock});
   -- Groups that this changes: those with a job that counts as running, or that comes back.
+  told_of := array(select e.id from json_to_recordset(ends) as e (id uuid) order by e.id);
   groups := array(
-    select distinct i.grp from json_to_recordset(ends) as e (id uuid, k text)
-      join holdfast.selective_item i on i.queue = of_queue and i.id = e.id
-     where i.counted or e.k in ('retry', 'released'));
+    select distinct i.grp from holdfast.selective_item i
+      join json_to_recordset(ends) as e (id uuid, k text) on i.id = e.id
+     where i.queue = of_queue and i.id = any (told_of) and (i.counted or e.k in ('retry', 'released')));
   if cardinality(groups) > 0 and rules ->> 'queueMax' is not null then
     groups := groups || array(select g.id from holdfast.selective_group g where g.queue = of_queue and g.whole);
   end if;
   if cardinality(groups) > 0 then groups := holdfast.selective_lock(groups, true); end if;
+  perform from holdfast.selective_item i where i.queue = of_queue and i.id = any (told_of) order by i.id for update;
   at := clock_timestamp();
 
   with told as materialized (
@@ -51,12 +54,11 @@ begin
     select i.*, t.code, t.message, t.outcome, t.a, nullif(t.result, '')::json as result,
            case when t.k = 'retry' and i.cancel then 'cancelled'
                 when t.k = 'released' and i.cancel then 'cancelled' else t.k end as kind
-      from told t join holdfast.selective_item i on i.queue = of_queue and i.id = t.id
+      from told t join holdfast.selective_item i on i.queue = of_queue and i.id = t.id and i.id = any (told_of)
      where i.member = t.m and i.claim = t.c
-     order by i.id for update of i
   ), gone as (
-    delete from holdfast.selective_item i using hit
-     where i.queue = of_queue and i.id = hit.id and hit.kind not in ('retry', 'released')
+    delete from holdfast.selective_item i
+     where i.queue = of_queue and i.id = any (array(select hit.id from hit where hit.kind not in ('retry', 'released')))
   ), ended as (
     insert into holdfast.selective_ended
       (queue, id, state, attempt, result, progress, failure_code, failure_message, failure_outcome)
@@ -76,13 +78,18 @@ begin
            failure_code = coalesce(hit.code, i.failure_code),
            failure_message = coalesce(hit.message, i.failure_message),
            failure_outcome = coalesce(hit.outcome, i.failure_outcome)
-      from hit where i.queue = of_queue and i.id = hit.id and hit.kind in ('retry', 'released')
+      from hit
+     where i.queue = of_queue and i.id = any (told_of) and i.id = hit.id and hit.kind in ('retry', 'released')
     returning i.grp, i.place, i.ready
   ), change as (
-    select g.grp,
-           coalesce((select -count(*)::int from hit where hit.counted and (hit.grp = g.grp or w.whole)), 0) as ran,
-           (select min(again.place) from again where again.grp = g.grp and again.ready) as head
-      from unnest(groups) g (grp) join holdfast.selective_group w on w.id = g.grp
+    select w.id as grp,
+           case when w.whole then -(select count(*)::int from hit where hit.counted) else coalesce(ended.ran, 0) end as ran,
+           back.head
+      from holdfast.selective_group w
+      left join (select hit.grp, -count(*)::int as ran from hit where hit.counted group by hit.grp) ended on ended.grp = w.id
+      left join (select again.grp, min(again.place) as head from again where again.ready group by again.grp) back
+        on back.grp = w.id
+     where w.id = any (groups)
   )
   select (select array_agg(hit.id) from hit),
          (select array_agg(case hit.kind when 'released' then 'waiting'
@@ -212,14 +219,15 @@ begin
            case when (rules ->> 'ordered')::boolean then nextval('holdfast.selective_place')
              else (extract(epoch from at) * 1000000 - j.priority * coalesce((rules ->> 'agingMs')::float8, 0) * 1000)::bigint end,
            true, at, octet_length(j.value::text)
-      from (select j.* from dead join holdfast.selective_job j on j.queue = of_queue and j.id = dead.id order by j.id) j
+      from (select j.* from dead
+              join holdfast.selective_job j on j.queue = of_queue and j.id = dead.id and j.id = any (jobs) order by j.id) j
       join holdfast.selective_group g
         on g.queue = of_queue and not g.whole and g.name = coalesce(j.group_name, '') and g.id = any (groups)
     returning grp, place
   )
-  select array_agg((select min(stood.place) from stood where stood.grp = wanted.grp) order by wanted.n),
-         (select count(*) from stood)
-    into heads, n from unnest(groups) with ordinality as wanted (grp, n);
+  select array_agg(first.place order by wanted.n), (select count(*) from stood) into heads, n
+    from unnest(groups) with ordinality as wanted (grp, n)
+    left join (select stood.grp, min(stood.place) as place from stood group by stood.grp) first on first.grp = wanted.grp;
   if n > 0 then
     perform holdfast.selective_settle(of_queue, groups, array_fill(0, array[cardinality(groups)]),
       array_fill(0, array[cardinality(groups)]), heads, array_fill(null::int, array[cardinality(groups)]), false, rules);

@@ -36,8 +36,8 @@ begin
   loop
     insert into holdfast.selective_group (queue, name)
     select of_queue, n from unnest(names) n
-     where not exists (
-       select from holdfast.selective_group g where g.queue = of_queue and not g.whole and g.name = n)
+     where n <> all (array(
+       select g.name from holdfast.selective_group g where g.queue = of_queue and not g.whole and g.name = any (names)))
      order by n
     on conflict do nothing;
     select array_agg(g.id), array_agg(g.name) into groups, group_names from (
@@ -80,7 +80,7 @@ begin
     select grp, min(place) filter (where ready) as place, count(*) as n from stood group by grp
   )
   select coalesce(sum(first.n), 0),
-         array_agg((select f.place from first f where f.grp = wanted.grp) order by wanted.at)
+         array_agg(first.place order by wanted.at)
     into added, heads
     from unnest(groups) with ordinality as wanted (grp, at) left join first on first.grp = wanted.grp;
 

@@ -9,14 +9,14 @@
  * time of one bucket, and never stops a queue.
  *
  * Plans of these functions must not depend on what the server believes of tables that were empty a moment ago: each
- * statement has one right index, and other ways are priced out.
+ * table is reached by `= any (array)` or row by row, for which there is one right index, and other ways are priced out.
  */
 
 import { lockOf, queueLock } from "../queue-tables.ts";
 
 /** Of a function whose statements look few rows up in tables of any size. */
 export const byIndex =
-  "set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off";
+  "set enable_seqscan = off set enable_bitmapscan = off set enable_mergejoin = off set enable_sort = off set jit = off";
 
 /** Keys of a queue's advisory locks, as SQL where `of_queue` is its number: claims, one at a time. */
 export const claimLock = `${queueLock(0)} + of_queue, ${lockOf.claim}`;
@@ -71,7 +71,7 @@ begin
              else coalesce(s.spent_until, '-infinity') end as spent_until,
            case when raising then coalesce(c.head, s.head) else least(s.head, c.head) end as head
       from unnest(groups, ran, began, heads, served) as c (grp, ran, began, head, served)
-      join holdfast.selective_group g on g.id = c.grp
+      join holdfast.selective_group g on g.id = c.grp and g.id = any (groups)
       left join lateral (
         select * from holdfast.selective_state s where s.grp = c.grp order by s.version desc limit 1
       ) s on true
@@ -101,7 +101,8 @@ begin
      where (old_version, old_running, old_spent, old_head, old_turn, old_wake)
        is distinct from (old_version, running, spent_until, head, turn, wake_at) or old_version is null
   ), gone as (
-    delete from holdfast.selective_state s using changed c where s.grp = c.grp and s.version = c.old_version
+    delete from holdfast.selective_state s using changed c
+     where s.grp = c.grp and s.version = c.old_version and s.grp = any (groups)
   )
   insert into holdfast.selective_state (queue, grp, version, running, spent_until, head, turn, wake_at)
   select of_queue, grp, coalesce(old_version, 0) + 1, running, spent_until, head, turn, wake_at from changed;

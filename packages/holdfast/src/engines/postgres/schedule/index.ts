@@ -1,0 +1,14 @@
+export {
+  pauseStatement,
+  readStatement,
+  resumeStatement,
+  type ScheduleRow,
+  scheduleInstall,
+} from "./schedule-sql.ts";
+export {
+  type ScheduledAt,
+  type Scheduler,
+  type SchedulerOptions,
+  schedulesByHome,
+  startScheduler,
+} from "./scheduler.ts";

@@ -1,0 +1,1 @@
+create table source (number int primary key, key text not null);
