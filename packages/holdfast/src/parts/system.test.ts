@@ -140,3 +140,33 @@ test("the compiler checks what the loaded modules offer", () => {
 function schemaOf<Value>(): StandardSchemaV1<Value, Value> {
   return { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value: value as Value }) } };
 }
+
+test("a queue needs a home that is exported, and a worker of it its queue", () => {
+  const jobs = queue("jobs", { schema: anything });
+  const elsewhere = queue("elsewhere", { schema: anything, home: links });
+  const doer = worker("doer", { from: jobs, load: async () => ({ default: () => {} }) });
+  const problems = problemsOf(() => system("shop", { parts: { jobs, elsewhere } }));
+  expect(problems).toEqual([
+    'queue "jobs" has no home: declare a database, its jobs live there',
+    'queue "elsewhere" has its home in database "links", which parts does not export: export it',
+  ]);
+  expect(problemsOf(() => system("shop", { parts: { links, doer } }))).toEqual([
+    'worker "doer" reads queue "jobs", which parts does not export: export it',
+  ]);
+  expect(system("shop", { parts: { links, jobs, doer } }).queues).toEqual([jobs]);
+});
+
+test("a queue and its worker say all that is wrong with their options at once", () => {
+  const wrongQueue = () =>
+    queue("Bad Name", {
+      schema: {} as never,
+      maxLength: 0,
+      whenFull: "drop" as never,
+      retry: { attemptsMax: 0 },
+    });
+  expect(problemsOf(wrongQueue)).toHaveLength(5);
+  const from = queue("jobs", { schema: anything });
+  const wrongWorker = () =>
+    worker("Bad Name", { from, load: loadWorker, concurrency: 0, instances: 0, leaseMs: 1, timeoutMs: 1 });
+  expect(problemsOf(wrongWorker)).toHaveLength(5);
+});

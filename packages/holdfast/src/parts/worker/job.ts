@@ -3,8 +3,8 @@
  *
  * An attempt can be cut off at any point, and the job comes again. What must not happen twice is done with `apply`:
  * the transaction also records that this job has been applied for this key, in the shard where its effects are, so
- * that a later attempt changes nothing there, from whatever process. That record is kept as long as the job can come
- * again, however long its retries take, and a redrive of a dead letter finds it too.
+ * that a later attempt changes nothing there, from whatever process. That record is not removed: however long retries
+ * take, and when a dead letter is redriven, it is found. A key with a time limit could not promise that.
  */
 import { createHash } from "node:crypto";
 import type { Transaction } from "kysely";
