@@ -403,6 +403,11 @@ export const errorCodes = {
     permanent: true,
     summary: "A job whose result was asked for was cancelled; an attempt may have been under way.",
   },
+  HOLDFAST_HANDLERS_STUCK: {
+    outcome: "unknown",
+    permanent: false,
+    summary: "Too many handlers of a worker did not return when their time was up; the process ends.",
+  },
   HOLDFAST_JOB_UNKNOWN: {
     outcome: "not-applied",
     permanent: true,

@@ -4,6 +4,7 @@ import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { downCommand } from "./down.ts";
 import { loadCommand } from "./load.ts";
+import { messagesCommand } from "./messages.ts";
 import { migrateCommand } from "./migrate.ts";
 import { planCommand } from "./plan.ts";
 import { reshardCommand } from "./reshard.ts";
@@ -17,6 +18,7 @@ export const commands: readonly Command[] = [
   planCommand,
   upCommand,
   statusCommand,
+  messagesCommand,
   migrateCommand,
   reshardCommand,
   schemasCommand,

@@ -1,12 +1,15 @@
 /** `holdfast status`: what runs, where, since when, and what went wrong last. */
-import { isoTime } from "../clock/index.ts";
+import { isoTime, systemClock } from "../clock/index.ts";
 import { failingText } from "../runtime/archive-watch.ts";
 import { askControl } from "../runtime/control.ts";
 import { failoverNotice } from "../runtime/failover-notice.ts";
+import type { MessagesStatus } from "../runtime/open-messages.ts";
 import { findProject } from "../runtime/project.ts";
 import type { PartInstanceStatus, ServerStatus, SystemStatus } from "../runtime/status.ts";
 import { type WarningStatus, warningText } from "../runtime/warning-board.ts";
 import { type Command, exitCodes } from "./command.ts";
+import { messagesLines } from "./messages-text.ts";
+import { printable } from "./printable.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
 import { outboxLines } from "./status-outbox.ts";
 import { scheduleLines } from "./status-schedules.ts";
@@ -21,13 +24,36 @@ export const statusCommand: Command = {
   async run({ values, io }) {
     const record = await requireSupervisor(findProject(io.cwd));
     const status = (await askControl(record.socket, "GET", "/status")) as SystemStatus;
-    if (values.json) io.out(JSON.stringify(status));
-    else for (const line of statusLines(status)) io.out(line);
+    const messages = await lookAtMessages(record.socket);
+    if (values.json) io.out(JSON.stringify({ ...status, ...messages }));
+    else for (const line of statusLines(status, messages)) io.out(line);
     return exitCodes.ok;
   },
 };
 
-export function statusLines(status: SystemStatus): string[] {
+/** How long homes get to say how much waits, in milliseconds: a status must come also while one is away. */
+const messagesMs = 3_000;
+
+/** @returns what waits in queues and topics, or why nobody knows */
+async function lookAtMessages(socket: string): Promise<MessagesLook> {
+  try {
+    // Loaded here, because a system without queues and topics needs none of it.
+    const { openMessages, messagesStatus } = await import("../runtime/open-messages.ts");
+    await using open = await openMessages(socket, systemClock);
+    if (open.queues.size + open.topics.size === 0) return { queues: [], topics: [] };
+    return await messagesStatus(open, systemClock, messagesMs);
+  } catch (error) {
+    return { queues: [], topics: [], messagesError: (error as Error).message };
+  }
+}
+
+interface MessagesLook extends MessagesStatus {
+  readonly messagesError?: string;
+}
+
+const noMessages: MessagesLook = { queues: [], topics: [] };
+
+export function statusLines(status: SystemStatus, messages: MessagesLook = noMessages): string[] {
   const doing = status.step ? ` (${status.step})` : "";
   const lines = [
     `${status.system}  ${status.state}${doing} for ${duration(status.upMs)}, supervisor ${status.pid}`,
@@ -58,6 +84,9 @@ export function statusLines(status: SystemStatus): string[] {
     const failing = status.archives.filter(({ state }) => state === "failing");
     if (failing.length > 0) lines.push("", ...failing.map(failingText));
   }
+  lines.push(...messagesLines(messages));
+  if (messages.messagesError)
+    lines.push("", `How much waits in queues and topics is not known: ${printable(messages.messagesError)}`);
   lines.push(...outboxLines(status.outbox));
   if (status.inDoubt.length > 0) lines.push("", ...inDoubtLines(status.inDoubt));
   if (status.shards.length > 0) lines.push("", ...shardLines(status.shards));
@@ -91,12 +120,6 @@ function inDoubtLines(inDoubt: SystemStatus["inDoubt"]): string[] {
 
 function warningLine(warning: WarningStatus): string {
   return `  ${printable(warningText(warning))} (seen by ${warning.instances.join(", ")})`;
-}
-
-/** An error may quote what a request brought; that must not move the cursor of whoever reads it. */
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: taking control characters out is the point.
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "�");
 }
 
 function instanceRow(instance: PartInstanceStatus): string[] {

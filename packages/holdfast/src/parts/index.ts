@@ -30,5 +30,16 @@ export {
 } from "./service/index.ts";
 export { isSystem, type System, type SystemOptions, system } from "./system.ts";
 export { type Topic, type TopicOptions, topic } from "./topic/index.ts";
-export { type Batch, type BatchHandler, type Worker, type WorkerOptions, worker } from "./worker/index.ts";
+export {
+  type AnyWorker,
+  type Batch,
+  type BatchHandler,
+  type Job,
+  type JobHandler,
+  type QueueWorker,
+  type QueueWorkerOptions,
+  type Worker,
+  type WorkerOptions,
+  worker,
+} from "./worker/index.ts";
 export { currentWorld, installWorld, inWorld, World } from "./world.ts";

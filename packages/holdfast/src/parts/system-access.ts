@@ -10,7 +10,7 @@ interface Accessing {
 export interface AccessedSystem {
   readonly parts: readonly Accessing[];
   readonly databases: readonly string[];
-  /** Databases that keep topics. */
+  /** Databases that keep topics or queues. */
   readonly homes: readonly string[];
   readonly hasCaches: boolean;
 }
@@ -30,7 +30,7 @@ export function systemAccessProblems({ parts, databases, homes, hasCaches }: Acc
       const why = hasCaches
         ? "the system has caches, whose invalidations every part hears and says in every database"
         : homes.includes(database) &&
-          "topics have their home there; a part may only read where no topic has its home";
+          "topics or queues have their home there; a part may only read where none has its home";
       if (why) problems.push(`${kind} "${name}" needs access "read-write" to "${database}": ${why}`);
     }
     return problems;

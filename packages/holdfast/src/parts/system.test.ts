@@ -4,10 +4,11 @@ import { HoldfastError } from "../call/index.ts";
 import { cache } from "./cache/index.ts";
 import { database } from "./database/index.ts";
 import { gateway } from "./gateway/index.ts";
+import { queue } from "./queue/index.ts";
 import { service } from "./service/index.ts";
 import { isSystem, system } from "./system.ts";
 import { topic } from "./topic/index.ts";
-import { worker } from "./worker/index.ts";
+import { type Batch, type Job, worker } from "./worker/index.ts";
 
 const anything = schemaOf<string>();
 const load = async () => ({ default: { fetch: () => new Response() } });
@@ -105,7 +106,7 @@ test("a route to nothing, twice the same route, and none at all are refused", ()
 });
 
 test("a worker without a source is refused", () => {
-  // @ts-expect-error a worker needs a topic
+  // @ts-expect-error a worker needs a topic or a queue
   expect(problemsOf(() => worker("w", { load: loadWorker }))[0]).toContain("a worker needs a source");
 });
 
@@ -126,11 +127,14 @@ test("the compiler checks what the loaded modules offer", () => {
   // @ts-expect-error the default export needs a fetch
   service("s", { load: async () => ({ default: {} }) });
   const numbers = topic("numbers", { schema: schemaOf<number>(), keyBy: (value) => value.toFixed() });
-  worker("w", {
-    // @ts-expect-error the handler takes batches of strings, the topic has numbers
-    from: numbers,
-    load: async () => ({ default: (_: import("./worker/index.ts").Batch<string>) => {} }),
-  });
+  // @ts-expect-error the handler takes batches of strings, the topic has numbers
+  worker("w", { from: numbers, load: async () => ({ default: (_: Batch<string>) => {} }) });
+  const jobs = queue("jobs", { schema: schemaOf<number>() });
+  worker("w", { from: jobs, load: async () => ({ default: async (job: Job<number>) => job.value + 1 }) });
+  // @ts-expect-error the handler takes jobs of strings, the queue has numbers
+  worker("w", { from: jobs, load: async () => ({ default: (_: Job<string>) => {} }) });
+  // @ts-expect-error a queue's jobs come one by one
+  worker("w", { from: jobs, load: async () => ({ default: (_: Batch<number>) => {} }) });
 });
 
 function schemaOf<Value>(): StandardSchemaV1<Value, Value> {

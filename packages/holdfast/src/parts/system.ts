@@ -13,7 +13,7 @@ import { versionProblems } from "./schema/index.ts";
 import type { Service } from "./service/index.ts";
 import { systemAccessProblems } from "./system-access.ts";
 import type { Topic } from "./topic/index.ts";
-import type { Worker } from "./worker/index.ts";
+import type { AnyWorker } from "./worker/index.ts";
 
 export interface SystemOptions {
   /** The module of parts (`import * as parts`): its exports that are parts; schemas and constants may stand beside. */
@@ -29,7 +29,7 @@ export interface System {
   readonly name: string;
   readonly edge: Gateway | undefined;
   readonly services: readonly Service[];
-  readonly workers: readonly Worker<never>[];
+  readonly workers: readonly AnyWorker[];
   readonly databases: readonly AnyDatabase[];
   readonly caches: readonly Cache[];
   readonly topics: readonly Topic<never>[];
@@ -49,7 +49,7 @@ export function system(name: string, options: SystemOptions): System {
     name,
     edge: options.edge ?? of<Gateway>("gateway")[0],
     services: of<Service>("service"),
-    workers: of<Worker<never>>("worker"),
+    workers: of<AnyWorker>("worker"),
     databases: of<AnyDatabase>("database"),
     caches: of<Cache>("cache"),
     topics: of<Topic<never>>("topic"),

@@ -5,12 +5,13 @@
  * A handler that does not end when it is told to is left behind after a moment: it may go on in this process, but
  * nothing waits for it, and what it still applies with `batch.apply` is guarded like everything else.
  */
-import { Call, childSpan, HoldfastError, inCall, parseTraceparent, type Session } from "../call/index.ts";
+import { Call, HoldfastError, inCall, type Session } from "../call/index.ts";
 import { readMessage } from "../parts/schema/index.ts";
 import type { RecordedBatch, Topic } from "../parts/topic/index.ts";
 import { openBatch } from "../parts/worker/index.ts";
 import { inWorld } from "../parts/world.ts";
 import type { ConsumeEnv } from "./consume-options.ts";
+import { linkedTrace } from "./origin-call.ts";
 
 /** How long a handler gets to notice that its signal was aborted. */
 export const abortGraceMs = 1_000;
@@ -25,10 +26,10 @@ export async function attemptBatch<Value>(
   const late = new AbortController();
   const signal = AbortSignal.any([abort, late.signal]);
   const published = recorded.messages.find((message) => message.traceparent)?.traceparent;
-  const trace = published === undefined ? undefined : parseTraceparent(published);
+  const trace = linkedTrace(published, clock.random);
   const call = new Call(clock, {
     signal,
-    ...(trace ? { trace: childSpan(trace, clock.random) } : {}),
+    ...(trace ? { trace } : {}),
     session,
   });
   // Numbers are the topic's: a worker that is moved to another topic begins anew on every shard.

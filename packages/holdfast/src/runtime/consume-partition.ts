@@ -13,6 +13,7 @@ import { attemptBatch } from "./consume-attempt.ts";
 import { afterFailure, whenExhausted } from "./consume-failure.ts";
 import type { ConsumeEnv, ConsumeErrorContext } from "./consume-options.ts";
 import { backoffMs } from "./consume-wait.ts";
+import { heardSession } from "./origin-call.ts";
 
 /** How a look for work ended. */
 type Round = "worked" | "nothing" | "over";
@@ -90,7 +91,8 @@ class PartitionWork<Value> {
     const { topic, gate } = this.#env;
     // One for all attempts: what it was told to be lost it is not told again.
     const identity = identityOf(batch);
-    if (identity !== this.#last) this.#session = heardIn(batch);
+    if (identity !== this.#last)
+      this.#session = heardSession(batch.messages.map((message) => message.session));
     this.#last = identity;
     const { recordedAt } = batch;
     if (recordedAt) this.#session.raise(recordedAt.node, recordedAt.position, "written");
@@ -193,15 +195,4 @@ class PartitionWork<Value> {
 /** Tells whether a batch is the one before, without keeping it. */
 function identityOf({ sequence, messages }: RecordedBatch): string {
   return `${sequence}: ${messages.map(({ id }) => id).join()}`;
-}
-
-/** What the publishers of a batch's messages knew: reads at level `causal` see at least that. */
-function heardIn({ messages }: RecordedBatch): Session {
-  const session = new Session();
-  // Many messages of one publisher have the same.
-  for (const text of new Set(messages.map((message) => message.session))) {
-    const published = text === undefined ? undefined : Session.decode(text);
-    if (published) session.hear(published);
-  }
-  return session;
 }

@@ -8,13 +8,13 @@
  * On abort it takes no further batch, lets those under way end, leaves the group, and resolves.
  */
 import { HoldfastError } from "../call/index.ts";
-import type { Clock } from "../clock/index.ts";
 import type { PartitionClaim } from "../parts/topic/index.ts";
 import { abortGraceMs } from "./consume-attempt.ts";
 import { Gate } from "./consume-gate.ts";
 import { type ConsumeEnv, type ConsumeOptions, consumeDefaults } from "./consume-options.ts";
 import { runPartition } from "./consume-partition.ts";
 import { backoffMs, IdleWait } from "./consume-wait.ts";
+import { aborted, Nudge } from "./nudge.ts";
 
 /** Batches that are held for each handler that may run: one that is handled, and one that waits. */
 const heldPerHandler = 2;
@@ -141,43 +141,6 @@ interface Runner {
   readonly epoch: bigint;
   readonly lost: AbortController;
   readonly done: Promise<void>;
-}
-
-/** A wait that can be cut short, also by a word that comes before it. */
-class Nudge {
-  readonly #clock: Clock;
-  #pending = false;
-  #wake: (() => void) | undefined;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  now(): void {
-    this.#pending = true;
-    this.#wake?.();
-  }
-
-  async wait(ms: number): Promise<void> {
-    if (!this.#pending) {
-      await new Promise<void>((resolve) => {
-        const timer = this.#clock.timer(ms, resolve, { ref: true });
-        this.#wake = () => {
-          timer.cancel();
-          resolve();
-        };
-      });
-    }
-    this.#pending = false;
-    this.#wake = undefined;
-  }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 function lostError(consumer: string, partition: number): HoldfastError {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type ErrorCode, HoldfastError } from "../call/index.ts";
 import { answerMigrate, type MigrateRun } from "./migrate-request.ts";
-import type { RunningDatabases } from "./running-databases.ts";
+import type { MessageParts, RunningDatabases } from "./running-databases.ts";
 import type { SystemStatus } from "./status.ts";
 
 export interface ControlSocket {
@@ -41,6 +41,8 @@ export interface ControlRequests {
   down(): void;
   /** Where the databases are, for verbs that work on them: with passwords, and therefore only here. */
   databases?(): RunningDatabases;
+  /** What has messages, and where each has its home. */
+  messages?(): MessageParts;
   /** Has all nodes archive their log: `on`, `off`, or a folder. */
   archive?(how: string): Promise<void>;
   /** Pauses a schedule, or resumes it. */
@@ -72,6 +74,8 @@ export function serveControl(path: string, requests: ControlRequests): Promise<C
       void answered(requests.status());
     } else if (incoming.method === "GET" && url.pathname === "/databases" && requests.databases) {
       send(200, requests.databases());
+    } else if (incoming.method === "GET" && url.pathname === "/messages" && requests.messages) {
+      send(200, requests.messages());
     } else if (incoming.method === "POST" && url.pathname === "/archive" && requests.archive) {
       void answered(requests.archive(url.searchParams.get("to") ?? "on").then(() => ({})));
     } else if (incoming.method === "POST" && url.pathname === "/schedule" && requests.schedule) {
@@ -87,7 +91,7 @@ export function serveControl(path: string, requests: ControlRequests): Promise<C
     } else {
       send(404, {
         message:
-          "There is GET /status, GET /databases, POST /archive?to=on, POST /schedule?name=N&do=pause, POST /down, and GET or POST /migrate.",
+          "There is GET /status, GET /databases, GET /messages, POST /archive?to=on, POST /schedule?name=N&do=pause, POST /down, and GET or POST /migrate.",
       });
     }
   });

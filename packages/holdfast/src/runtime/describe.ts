@@ -12,6 +12,7 @@ import {
   type System,
   type Topic,
 } from "../parts/index.ts";
+import type { Queue, ResolvedQueueOptions } from "../parts/queue/index.ts";
 import type { When } from "../parts/schedule/index.ts";
 import type { DescribedVersions } from "../parts/schema/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
@@ -74,6 +75,11 @@ export interface SystemDescription {
     readonly when: When;
     readonly delayMs: number;
   }[];
+  readonly queues: readonly {
+    readonly name: string;
+    readonly home: string | undefined;
+    readonly options: Omit<ResolvedQueueOptions, "home">;
+  }[];
 }
 
 export function describeSystem(system: System): SystemDescription {
@@ -126,6 +132,11 @@ export function describeSystem(system: System): SystemDescription {
       when,
       delayMs,
     })),
+    queues: system.queues.map(({ name, options: { home, ...options } }) => ({
+      name,
+      home: home?.name,
+      options,
+    })),
   };
 }
 
@@ -150,6 +161,11 @@ export function versionedParts({ topics, databases }: SystemDescription): Versio
   return topics.flatMap(({ name, home = databases[0]?.name, versions }) =>
     versions ? [{ part: `topic/${name}`, home, versions }] : [],
   );
+}
+
+/** What an engine needs of a described queue; without its schema, because what it has was checked when it came. */
+export function redeclareQueue({ name, options }: SystemDescription["queues"][number]): Queue<never> {
+  return { kind: "queue", name, options: { ...options, home: undefined } } as Queue<never>;
 }
 
 /** The declaration of a described database, for the engine's migrations. */

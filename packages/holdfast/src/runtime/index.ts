@@ -4,3 +4,5 @@ export type { ConsumeOptions } from "./consume-options.ts";
 export type { WorldConfig } from "./messages.ts";
 export { type OpenWorld, openWorld, type WorldEnvironment } from "./open-world.ts";
 export { type SubscribeOptions, subscribe } from "./subscribe.ts";
+export type { WorkErrorContext, WorkOptions } from "./work-options.ts";
+export { workQueue } from "./work-queue.ts";

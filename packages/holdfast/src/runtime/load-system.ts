@@ -5,12 +5,13 @@
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { HoldfastError, refuseProblems } from "../call/index.ts";
 import {
+  type AnyWorker,
   type BatchHandler,
   type FetchHandler,
   isSystem,
+  type JobHandler,
   type Service,
   type System,
-  type Worker,
 } from "../parts/index.ts";
 
 /** @throws {HoldfastError} HOLDFAST_SYSTEM_INVALID when the file cannot be loaded or exports no system */
@@ -46,10 +47,14 @@ export async function loadService(service: Service): Promise<FetchHandler> {
 }
 
 /** @throws {HoldfastError} HOLDFAST_SYSTEM_INVALID when the module is broken or exports no function */
-export async function loadWorker(worker: Worker<never>): Promise<BatchHandler<never>> {
+export async function loadWorker(worker: AnyWorker): Promise<BatchHandler<never> & JobHandler<never>> {
   const handler = await loadModule(worker);
-  if (typeof handler === "function") return handler as BatchHandler<never>;
-  throw invalid(worker, "its module's default export is no function: export default async (batch) => { … }");
+  if (typeof handler === "function") return handler as BatchHandler<never> & JobHandler<never>;
+  const takes = worker.options.from.kind === "queue" ? "job" : "batch";
+  throw invalid(
+    worker,
+    `its module's default export is no function: export default async (${takes}) => { … }`,
+  );
 }
 
 /** Loads the module of every part. @throws {HoldfastError} HOLDFAST_SYSTEM_INVALID with every problem at once */
@@ -64,7 +69,7 @@ export async function checkModules(system: System): Promise<void> {
   refuseProblems("HOLDFAST_SYSTEM_INVALID", `system "${system.name}"`, problems);
 }
 
-async function loadModule(part: Service | Worker<never>): Promise<unknown> {
+async function loadModule(part: Service | AnyWorker): Promise<unknown> {
   try {
     return (await part.options.load()).default;
   } catch (error) {
@@ -72,7 +77,7 @@ async function loadModule(part: Service | Worker<never>): Promise<unknown> {
   }
 }
 
-function invalid(part: Service | Worker<never>, problem: string, cause?: unknown): HoldfastError {
+function invalid(part: Service | AnyWorker, problem: string, cause?: unknown): HoldfastError {
   return new HoldfastError("HOLDFAST_SYSTEM_INVALID", `${part.kind} "${part.name}": ${problem}`, { cause });
 }
 

@@ -9,6 +9,7 @@ import { partWords, readVersions, registerVersions } from "../engines/postgres/m
 import { migrateDatabase } from "../engines/postgres/migrate.ts";
 import { planMigration } from "../engines/postgres/migrate-pending.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
+import { makeQueue } from "../engines/postgres/queue/queue.ts";
 import { incompatibleError, versionProblems } from "../parts/schema/index.ts";
 import { redeclareDatabase, type SystemDescription, versionedParts } from "./describe.ts";
 import type { WorldConfig } from "./messages.ts";
@@ -46,7 +47,7 @@ export async function migrateSystem(
       const { behind } = await postgresDatabase(declaration, nodes, clock).reference.settle(settleMs);
       for (const { node, message } of behind) tell({ kind: "reference-behind", database, node, message });
     }
-    // Parts may make no tables, so their topics' logs are there before them.
+    // Parts may make no tables, so their topics' logs and their queues are there before them.
     const [first] = description.databases;
     for (const { name, home = first?.name, partitions, versions } of description.topics) {
       if (home !== database) continue;
@@ -54,6 +55,10 @@ export async function migrateSystem(
         if (versions) await registerVersions(session, `topic/${name}`, versions);
         await openTopicLog(session, name, partitions);
       });
+    }
+    for (const { name, home = first?.name, options } of description.queues) {
+      if (home !== database) continue;
+      await nodes.primary(nodes.home).use((session) => makeQueue(session, name, options));
     }
   });
 }

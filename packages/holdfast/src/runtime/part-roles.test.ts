@@ -51,5 +51,7 @@ test("access to what is not there, of a wrong kind, or less than topics need is 
   expect(failing).toThrow(
     'service "api" has access to "linkz", which is no database of the system: it has links, audit',
   );
-  expect(failing).toThrow('service "api" needs access "read-write" to "links": topics have their home there');
+  expect(failing).toThrow(
+    'service "api" needs access "read-write" to "links": topics or queues have their home there',
+  );
 });

@@ -36,6 +36,7 @@ test("the sections of a declaration that differ are named", () => {
     caches: [],
     topics: [],
     schedules: [],
+    queues: [],
   };
   expect(changedSections(before, structuredClone(before))).toEqual([]);
   const after = { ...before, services: [{ name: "api", instances: 3 }], caches: ["hot"] };

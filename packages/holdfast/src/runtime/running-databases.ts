@@ -8,6 +8,9 @@ export interface RunningDatabase {
   readonly config: DatabaseConfig;
 }
 
+/** The topics and queues of a running system, for verbs that operate them. */
+export type MessageParts = Pick<SystemDescription, "topics" | "queues">;
+
 export type RunningDatabases = readonly RunningDatabase[];
 
 export function runningDatabases(description: SystemDescription, world: WorldConfig): RunningDatabases {

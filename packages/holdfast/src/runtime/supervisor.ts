@@ -32,7 +32,7 @@ import { reloadOnChange } from "./reload.ts";
 import { replicationNotice } from "./replication-watch.ts";
 import type { Reporter } from "./reporter.ts";
 import { watchMoves } from "./reshard-watch.ts";
-import { type RunningDatabases, runningDatabases } from "./running-databases.ts";
+import { type MessageParts, type RunningDatabases, runningDatabases } from "./running-databases.ts";
 import { startInstances } from "./running-parts.ts";
 import { type ScheduleBoard, scheduleBoard } from "./schedule-board.ts";
 import { sessionSecret } from "./session-secret.ts";
@@ -110,6 +110,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let shards: () => Promise<SystemStatus["shards"]> = async () => [];
   let databases: RunningDatabases = [];
   let schedules: ScheduleBoard | undefined;
+  let messageParts: MessageParts = { topics: [], queues: [] };
 
   const warnings = warningBoard();
 
@@ -187,6 +188,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       status,
       down: () => stop("drain"),
       databases: () => databases,
+      messages: () => messageParts,
       archive: (how) => switchArchive(how),
       schedule: (name, how) => {
         if (!schedules) throw notRunningYet(state);
@@ -252,6 +254,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       outbox = () => outboxes.status();
       undo.push(() => outboxes.stop());
       databases = runningDatabases(description, world);
+      messageParts = { topics: description.topics, queues: description.queues };
       const reader = shardStatusReader(databases, clock);
       undo.push(() => reader.close());
       shards = () => reader.read();

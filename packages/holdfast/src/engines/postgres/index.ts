@@ -23,6 +23,7 @@ export {
 } from "./migrate-options.ts";
 export { type MigrationPlan, planMigration } from "./migrate-pending.ts";
 export { type DatabaseNodes, type DatabaseNodesEnv, openDatabaseNodes } from "./nodes.ts";
+export { type PostgresQueue, postgresQueue } from "./queue/queue.ts";
 export type { PlannedMove } from "./reshard/move-check.ts";
 export type { MoveRecord } from "./reshard/move-record.ts";
 export type { MoveProgress } from "./reshard/move-shard.ts";

@@ -17,6 +17,9 @@ import { messageSchemaInstall } from "./message-schemas.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { outboxInstall } from "./outbox/outbox-sql.ts";
 import { placementInstall } from "./placement-sql.ts";
+import { queueInstall } from "./queue/queue-install.ts";
+import { selectiveInstall } from "./queue/selective/tables.ts";
+import { queueUniqueInstall } from "./queue/unique.ts";
 import { rowsInstall } from "./rows-sql.ts";
 import { scheduleInstall } from "./schedule/index.ts";
 import type { PgSession } from "./session.ts";
@@ -43,6 +46,9 @@ export const installSteps: readonly InstallStep[] = [
   consumerInstall,
   messageSchemaInstall,
   scheduleInstall,
+  queueInstall,
+  queueUniqueInstall,
+  selectiveInstall,
 ];
 
 /** Of the transaction that installs: one at a time per database. */

@@ -12,12 +12,12 @@
  * - Segments. The INSERT goes to the segment that is current when it begins. A segment is only emptied under an
  *   exclusive lock and after a look at what is in it, so a slow INSERT into an old one is safe.
  */
-import { HoldfastError } from "../../call/index.ts";
+import type { HoldfastError } from "../../call/index.ts";
+import { type AppendEnd, commitWith } from "./commit-end.ts";
 import { timelineNow } from "./log-sequence.ts";
 import { type TopicLog, topicLock } from "./log-tables.ts";
 import { flushed, writeAtOnce } from "./log-transaction.ts";
-import type { PgSession } from "./session.ts";
-import { isServerError, sqlStateOf } from "./session-error.ts";
+import type { PgSession, Statement } from "./session.ts";
 
 export interface AppendMessage {
   readonly partition: number;
@@ -83,16 +83,10 @@ export interface AppendBatch {
   readonly tick: boolean;
 }
 
-/** What became of a batch. `refused` carries why, and nothing was appended. */
-export type AppendEnd =
-  | { readonly kind: "appended" }
-  | { readonly kind: "refused"; readonly error: HoldfastError }
-  | { readonly kind: "unknown"; readonly error: HoldfastError };
-
 /** Appends the batch. Never rejects: every end is one of the three. */
 export async function appendBatch(session: PgSession, log: TopicLog, batch: AppendBatch): Promise<AppendEnd> {
   session.push({ text: `begin read write; set local lock_timeout = ${lockTimeoutMs}; ${flushed}` });
-  return commitWith(session, appendStatement(log, batch));
+  return appendWith(session, appendStatement(log, batch));
 }
 
 /**
@@ -124,10 +118,10 @@ export async function appendFree(
     }
     if (tried.length === 0) {
       await session.send({ text: "rollback" });
-      return { tried, end: { kind: "appended" } };
+      return { tried, end: { kind: "appended", answer: undefined } };
     }
     const messages = tried.flatMap((index) => groups[index] ?? []);
-    return { tried, end: await commitWith(session, appendStatement(log, { id, messages, tick: false })) };
+    return { tried, end: await appendWith(session, appendStatement(log, { id, messages, tick: false })) };
   } catch (error) {
     session.push({ text: "rollback" });
     session.taint();
@@ -178,37 +172,7 @@ export function appendStatement(log: TopicLog, { id, messages, tick }: AppendBat
   };
 }
 
-/** Sends the statement and COMMIT at once, and judges what came back. */
-async function commitWith(
-  session: PgSession,
-  statement: { text: string; values: unknown[]; prepare: boolean },
-): Promise<AppendEnd> {
-  const insert = session.send(statement);
-  const commit = session.send({ text: "commit" });
-  const [inserted, committed] = await Promise.allSettled([insert, commit]);
-  if (inserted.status === "rejected" && sqlStateOf(inserted.reason) !== undefined) {
-    // The server itself refused the INSERT, so the COMMIT behind it was a rollback, or never ran.
-    return { kind: "refused", error: inserted.reason as HoldfastError };
-  }
-  if (committed.status === "fulfilled" && committed.value.command === "COMMIT") return { kind: "appended" };
-  if (committed.status === "fulfilled") return { kind: "refused", error: rolledBack(inserted) };
-  session.taint();
-  return { kind: "unknown", error: unknownCommit(committed.reason) };
-}
-
-function rolledBack(inserted: PromiseSettledResult<unknown>): HoldfastError {
-  const cause = inserted.status === "rejected" ? inserted.reason : undefined;
-  return new HoldfastError("HOLDFAST_SQL_RETRY", "The transaction was rolled back; nothing was published.", {
-    cause,
-  });
-}
-
-function unknownCommit(cause: unknown): HoldfastError {
-  const reason = cause instanceof HoldfastError ? (cause.cause ?? cause) : cause;
-  const why = isServerError(reason) || reason instanceof Error ? reason.message : String(reason);
-  return new HoldfastError(
-    "HOLDFAST_OUTCOME_UNKNOWN",
-    `The connection broke while messages were being committed (${why}), and the primary did not come back in time to say whether they were. Publish again only if consumers recognise duplicates.`,
-    { outcome: "unknown", cause },
-  );
+async function appendWith(session: PgSession, statement: Statement): Promise<AppendEnd> {
+  const end = await commitWith(session, [statement], "messages");
+  return end.kind === "appended" ? { kind: "appended", answer: undefined } : end;
 }

@@ -6,12 +6,12 @@ import { Call, inCall } from "../../call/index.ts";
 import { systemClock } from "../../clock/index.ts";
 import { startTestPostgres, type TestPostgres, until } from "../../testkit/index.ts";
 import type { DatabaseConfig } from "./config.ts";
+import { groupCommitLimits } from "./group-commit.ts";
 import { installFramework } from "./install.ts";
 import { appendBatch, appendFree, appendStatement, settleBatch } from "./log-append.ts";
 import { openTopicLog, type TopicLog } from "./log-tables.ts";
 import { openDatabaseNodes } from "./nodes.ts";
 import { type PostgresTopic, postgresTopic } from "./topic.ts";
-import { publisherLimits } from "./topic-publisher.ts";
 import { declaredTopic } from "./topic-testing.ts";
 
 let postgres: TestPostgres;
@@ -109,7 +109,7 @@ test("a batch that everybody has left holds up nobody behind it", async () => {
   using leaving = new Call(systemClock, { signal: giveUp.signal });
   const before = port.publish([message("before")]).then(() => giveUp.abort());
   await until(() => pool.load.waiting > 0, { what: "the batch before to be under way" });
-  const full = Array.from({ length: publisherLimits.batchMessages }, (_, n) => message(`left ${n}`));
+  const full = Array.from({ length: groupCommitLimits.batchItems }, (_, n) => message(`left ${n}`));
   const left = inCall(leaving, () => port.publish(full)).catch((error: unknown) => error);
   using patient = new Call(systemClock, { timeoutMs: 3_000 });
   const behind = inCall(patient, () => port.publish([message("behind")]));

@@ -7,12 +7,12 @@ import { Call, HoldfastError, inCall } from "../../call/index.ts";
 import { systemClock } from "../../clock/index.ts";
 import { startTestPostgres, type TestPostgres, until } from "../../testkit/index.ts";
 import type { DatabaseConfig } from "./config.ts";
+import { groupCommitLimits } from "./group-commit.ts";
 import { installFramework } from "./install.ts";
 import { appendBatch, appendStatement, settleBatch } from "./log-append.ts";
 import { openTopicLog } from "./log-tables.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "./nodes.ts";
 import { type PostgresTopic, postgresTopic } from "./topic.ts";
-import { publisherLimits } from "./topic-publisher.ts";
 import { declaredTopic } from "./topic-testing.ts";
 
 let postgres: TestPostgres;
@@ -313,7 +313,7 @@ test("a message that Postgres refuses fails alone", async () => {
 
 test("more than fits into memory is refused before it is taken", async () => {
   const { port } = await scene();
-  const half = Array.from({ length: publisherLimits.pendingMessages / 2 }, (_, n) => message(n));
+  const half = Array.from({ length: groupCommitLimits.pendingItems / 2 }, (_, n) => message(n));
   const taken = [port.publish(half), port.publish(half)];
   await expect(async () => port.publish([message("too many")])).rejects.toMatchObject({
     code: "HOLDFAST_OVERLOADED",

@@ -1,9 +1,11 @@
 /**
- * Waking readers when something was published: a NOTIFY a moment after the commit, never inside it, because
- * transactions that notify commit one by one. At most one every 10 ms per process. A wake-up may be lost or be
- * too many; readers poll as well.
+ * Waking readers of topics and queues when something was stored for them: a NOTIFY a moment after the commit, never
+ * inside it, because transactions that notify commit one by one. At most one every 10 ms per process. A wake-up may
+ * be lost or be too many; readers poll as well.
  *
- * One connection per process and node listens for all topics there, and for the node's outbox.
+ * One connection per process and node listens for all topics and queues there, and for the node's outbox. A topic is
+ * named by its number, a queue by `q` and its number, which a process with an older library takes for no topic of its
+ * own.
  */
 import type net from "node:net";
 import pg from "pg";
@@ -18,11 +20,14 @@ const notifyMsMax = 1_000;
 const reconnectMsMin = 50;
 const reconnectMsMax = 2_000;
 
+/** What was added to: the number of a topic, or the name of something else. */
+export type WakeKey = number | string;
+
 export interface TopicWakeup {
-  /** Something was committed to this topic: tells this process at once and the others soon. */
-  published(topicId: number): void;
-  /** Calls `wake` whenever something may have been published to the topic. @returns how to stop */
-  listen(topicId: number, wake: () => void): () => void;
+  /** Something was committed to it: tells this process at once and the others soon. */
+  published(key: WakeKey): void;
+  /** Calls `wake` whenever something may have been stored there. @returns how to stop */
+  listen(key: WakeKey, wake: () => void): () => void;
   /** Undoes one `topicWakeup`; the last one closes. */
   release(): Promise<void>;
 }
@@ -34,7 +39,7 @@ interface Shared {
 
 const shared = new WeakMap<DatabaseNodes, Map<string, Shared>>();
 
-/** The wake-up of a node, by default of the home: one for all topics of the process that have this home. */
+/** The wake-up of a node, by default of the home: one for all topics and queues of the process that have this home. */
 export function topicWakeup(home: DatabaseNodes, clock: Clock, node: string = home.home): TopicWakeup {
   const ofNodes = shared.get(home) ?? new Map<string, Shared>();
   shared.set(home, ofNodes);
@@ -61,15 +66,15 @@ export function topicWakeup(home: DatabaseNodes, clock: Clock, node: string = ho
 }
 
 /** Tells those who listen of something that was committed on a node; where nobody does, polling finds it. */
-export function wakeListeners(nodes: DatabaseNodes, node: string, id: number): void {
-  shared.get(nodes)?.get(node)?.wakeup.published(id);
+export function wakeListeners(nodes: DatabaseNodes, node: string, key: WakeKey): void {
+  shared.get(nodes)?.get(node)?.wakeup.published(key);
 }
 
 function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeup {
   const node = home.config.nodes.find((one) => one.name === name);
   if (!node) throw new RangeError(`there is no node "${name}"`);
-  const listeners = new Map<number, Set<() => void>>();
-  const unsaid = new Set<number>();
+  const listeners = new Map<string, Set<() => void>>();
+  const unsaid = new Set<string>();
   let timer: Timer | undefined;
   let saying: Promise<void> | undefined;
   let closed = false;
@@ -78,8 +83,8 @@ function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeu
   const stop = new AbortController();
   const use = boundedSessions(home.primary(name), clock, notifyMsMax);
 
-  const wake = (topicId: number): void => {
-    for (const listener of listeners.get(topicId) ?? []) listener();
+  const wake = (key: string): void => {
+    for (const listener of listeners.get(key) ?? []) listener();
   };
 
   let saidAtMs = Number.NEGATIVE_INFINITY;
@@ -125,13 +130,13 @@ function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeu
         connection.on("error", () => resolve());
       });
       connection.on("notification", ({ payload }) => {
-        for (const id of (payload ?? "").split(",")) wake(Number(id));
+        for (const id of (payload ?? "").split(",")) wake(id);
       });
       try {
         await connection.connect();
         await connection.query(`listen ${channel}`);
         // Whatever was said while nobody listened.
-        for (const topicId of listeners.keys()) wake(topicId);
+        for (const key of listeners.keys()) wake(key);
         waitMs = reconnectMsMin;
         await ended;
       } catch {
@@ -145,15 +150,15 @@ function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeu
   };
 
   return {
-    published(topicId) {
-      wake(topicId);
+    published(key) {
+      wake(String(key));
       if (closed) return;
-      unsaid.add(topicId);
+      unsaid.add(String(key));
       sayLater();
     },
-    listen(topicId, listener) {
-      const some = listeners.get(topicId) ?? new Set();
-      listeners.set(topicId, some.add(listener));
+    listen(key, listener) {
+      const some = listeners.get(String(key)) ?? new Set();
+      listeners.set(String(key), some.add(listener));
       if (!closed) listening ??= follow();
       return () => {
         some.delete(listener);

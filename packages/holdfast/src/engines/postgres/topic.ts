@@ -20,6 +20,7 @@ import { boundedSessions } from "./log-session.ts";
 import { openTopicLog, type TopicLog } from "./log-tables.ts";
 import { registerVersions } from "./message-schemas.ts";
 import type { DatabaseNodes } from "./nodes.ts";
+import { once } from "./once.ts";
 import type { OutboxDestination } from "./outbox/destination.ts";
 import { topicDestination } from "./outbox/topic-destination.ts";
 import { Backlog } from "./topic-backlog.ts";
@@ -28,6 +29,7 @@ import { checkPlace, topicOperator } from "./topic-operate.ts";
 import { TopicPublisher } from "./topic-publisher.ts";
 import { ConsumerReader, fencedError } from "./topic-reader.ts";
 import { topicWakeup } from "./topic-wakeup.ts";
+import { WakeWait } from "./wake-wait.ts";
 
 export interface PostgresTopic extends TopicPort {
   /** Where the outbox's relay moves what was published in transactions. */
@@ -104,7 +106,14 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
     wakeup.published(log.id);
     care(log);
   };
-  const publisher = new TopicPublisher({ name, use, clock, log: openLog, published });
+  const publisher = new TopicPublisher({
+    what: `topic "${name}"`,
+    items: "messages",
+    use,
+    clock,
+    store: openLog,
+    committed: published,
+  });
 
   const operator = topicOperator({
     log: openLog,
@@ -124,14 +133,8 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
 
   /** Members that this process has joined as, each with the timeline of the server that it joined. */
   const joined = new Map<string, number>();
-  /** Something was published after the last read began. */
-  let woken = false;
-  const waiting = new Set<() => void>();
+  const waiting = new WakeWait(clock);
   let stopListening: (() => void) | undefined;
-  const wake = (): void => {
-    woken = true;
-    for (const resolve of waiting) resolve();
-  };
   let closing: Promise<void> | undefined;
 
   return {
@@ -169,7 +172,7 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
       joined.delete(`${consumer} ${member}`);
     },
     next(claim, wish) {
-      woken = false;
+      waiting.looking();
       return readerOf(claim.consumer).next(claim, wish);
     },
     async complete(claim, sequence) {
@@ -211,23 +214,9 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
       if (closing) return;
       if (!stopListening) {
         const log = await openLog().catch(() => undefined);
-        if (log) stopListening ??= wakeup.listen(log.id, wake);
+        if (log) stopListening ??= wakeup.listen(String(log.id), () => waiting.wake());
       }
-      if (woken || signal.aborted) {
-        woken = false;
-        return;
-      }
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          waiting.delete(done);
-          timer.cancel();
-          signal.removeEventListener("abort", done);
-          resolve();
-        };
-        const timer = clock.timer(maxWaitMs, done, { ref: true });
-        waiting.add(done);
-        signal.addEventListener("abort", done, { once: true });
-      });
+      await waiting.wait(maxWaitMs, signal);
     },
     async lag(consumer) {
       const log = await openLog();
@@ -247,24 +236,12 @@ export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, cl
       closing ??= (async () => {
         await publisher.close();
         stopListening?.();
-        wake();
+        waiting.wake();
         await caring;
         await wakeup.release();
       })();
       return closing;
     },
-  };
-}
-
-/** Remembers an answer, and forgets a failure, so that the next user tries again. */
-function once<T>(open: () => Promise<T>): () => Promise<T> {
-  let opened: Promise<T> | undefined;
-  return () => {
-    opened ??= open().catch((error: unknown) => {
-      opened = undefined;
-      throw error;
-    });
-    return opened;
   };
 }
 

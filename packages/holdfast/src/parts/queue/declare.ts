@@ -6,13 +6,15 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { currentCall, HoldfastError } from "../../call/index.ts";
+import { appendIn, type InTransaction, refuseInside } from "../outbox/index.ts";
 import type { Bindable } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
 import { type DeadLetters, deadLetters } from "./dead-letters.ts";
 import { checkJobId, checkSearch, type JobSearch } from "./job-search.ts";
 import { type QueueOptions, type ResolvedQueueOptions, resolveQueueOptions } from "./options.ts";
+import { outboxEntry } from "./outbox-job.ts";
 import type { Enqueued, JobPage, JobView, QueueCounts, QueuePort } from "./port.ts";
-import { type EnqueueOptions, type JobRule, prepareJob, refuseUnprepared } from "./prepare-job.ts";
+import { allPrepared, type EnqueueOptions, type JobRule, prepareJob } from "./prepare-job.ts";
 import { awaitResult, type ResultOptions } from "./result.ts";
 
 /** Most jobs in one `enqueueMany`: they are one transaction. */
@@ -20,20 +22,29 @@ export const enqueueJobsMax = 10_000;
 
 export type EnqueueEntry<Value> = EnqueueOptions & { readonly value: Value };
 
+export interface EnqueueWithin {
+  /**
+   * The `tx` of a write, of whatever database and shard: the jobs commit with it, or not at all, and are then moved on
+   * to the queue. They arrive though the queue is at `maxLength`, and delays count from when they do. Whether a
+   * unique key is taken is decided there, so `isNew` is true here.
+   */
+  readonly in?: InTransaction;
+}
+
 export interface Queue<Value> extends Bindable<QueuePort> {
   readonly kind: "queue";
   readonly options: ResolvedQueueOptions;
   /**
-   * Resolves when the job is durable.
+   * Resolves when the job is durable; with `in`, when it is part of the transaction.
    *
    * @returns its id, and whether it is new: with `unique`, a job that has the key already is answered instead
    * @throws {HoldfastError} HOLDFAST_INPUT_INVALID, HOLDFAST_QUEUE_FULL, HOLDFAST_OVERLOADED, HOLDFAST_UNAVAILABLE:
    *   not enqueued. HOLDFAST_OUTCOME_UNKNOWN: the commit had no answer until the deadline. HOLDFAST_DEADLINE and
-   *   HOLDFAST_ABORTED say in their outcome which of the two.
+   *   HOLDFAST_ABORTED say in their outcome which of the two. HOLDFAST_TX_OPEN inside a write without `in`.
    */
-  enqueue(value: Value, options?: EnqueueOptions): Promise<Enqueued>;
+  enqueue(value: Value, options?: EnqueueOptions & EnqueueWithin): Promise<Enqueued>;
   /** Many at once, at most 10_000, in one transaction: all or none. Answers in their order. */
-  enqueueMany(entries: readonly EnqueueEntry<Value>[]): Promise<readonly Enqueued[]>;
+  enqueueMany(entries: readonly EnqueueEntry<Value>[], options?: EnqueueWithin): Promise<readonly Enqueued[]>;
   /** The job as it is now; `undefined` when there is none with this id, or none any more. */
   get(id: string): Promise<JobView | undefined>;
   /** Jobs that fit all conditions, in the order of their ids, a page of at most `limit` (default 100) at a time. */
@@ -76,25 +87,32 @@ export function queue<Schema extends StandardSchemaV1>(
     currentWorld(handle).seam.operation("queue", name, operation, currentCall(), async () =>
       run(boundPort(handle)),
     );
-  const add = async (port: QueuePort, entries: readonly EnqueueEntry<Value>[]) => {
+  const add = async (
+    port: QueuePort,
+    entries: readonly EnqueueEntry<Value>[],
+    tx: InTransaction | undefined,
+  ): Promise<readonly Enqueued[]> => {
+    if (tx === undefined) refuseInside(handle, "enqueue");
     const context = { clock: currentWorld(handle).clock, call: currentCall() };
-    const jobs = await Promise.all(entries.map((entry) => prepareJob(rule, entry.value, entry, context)));
-    refuseUnprepared(rule, jobs);
-    return port.enqueue(jobs);
+    const prepared = await Promise.all(entries.map((entry) => prepareJob(rule, entry.value, entry, context)));
+    const jobs = allPrepared(rule, prepared);
+    if (tx === undefined) return port.enqueue(jobs);
+    await appendIn(tx, handle, jobs.map(outboxEntry), (database) => currentWorld(handle).has(database));
+    return jobs.map(({ id }) => ({ id, isNew: true }));
   };
   const handle: Queue<Value> = {
     kind: "queue",
     name,
     options: resolved,
-    enqueue: (value, given = {}) =>
+    enqueue: (value, { in: tx, ...given } = {}) =>
       report("enqueue", async (port) => {
-        const [answer] = await add(port, [{ ...given, value }]);
+        const [answer] = await add(port, [{ ...given, value }], tx);
         return answer as Enqueued; // one for each
       }),
-    enqueueMany: (entries) =>
+    enqueueMany: (entries, { in: tx } = {}) =>
       report("enqueue", async (port) => {
         if (entries.length > enqueueJobsMax) throw tooManyError(name, entries.length);
-        return entries.length === 0 ? [] : add(port, entries);
+        return entries.length === 0 ? [] : add(port, entries, tx);
       }),
     get: (id) => report("get", (port) => port.get(checkJobId(name, id))),
     search: (search = {}) =>

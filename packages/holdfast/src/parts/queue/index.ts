@@ -1,5 +1,5 @@
 export type { DeadChoice, DeadLetters } from "./dead-letters.ts";
-export { type EnqueueEntry, enqueueJobsMax, type Queue, queue } from "./declare.ts";
+export { type EnqueueEntry, type EnqueueWithin, enqueueJobsMax, type Queue, queue } from "./declare.ts";
 export { jobLostFailure, queueFullError, roomWaitMs } from "./errors.ts";
 export type { JobSearch } from "./job-search.ts";
 export {
@@ -11,6 +11,7 @@ export {
   type RateLimit,
   type ResolvedQueueOptions,
 } from "./options.ts";
+export { jobFromOutbox } from "./outbox-job.ts";
 export type {
   AttemptEnd,
   ClaimedJob,

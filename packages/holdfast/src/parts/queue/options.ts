@@ -97,7 +97,9 @@ export const queueDefaults = {
  * Whether jobs are chosen one by one (groups, priorities, limits), or simply in the order in which they came. The
  * second needs no row that is changed, and is several times as fast.
  */
-export function isSelective(options: ResolvedQueueOptions): boolean {
+export function isSelective(
+  options: Pick<ResolvedQueueOptions, "group" | "priority" | "concurrencyMax" | "rate">,
+): boolean {
   const { group, priority, concurrencyMax, rate } = options;
   return [group, priority, concurrencyMax, rate].some((option) => option !== undefined);
 }

@@ -83,13 +83,14 @@ export async function prepareJob<Value>(
 }
 
 /** @throws {HoldfastError} HOLDFAST_INPUT_INVALID with every problem of every job, by its place when there are many */
-export function refuseUnprepared(
+export function allPrepared(
   rule: Pick<JobRule<never>, "kind" | "name">,
   prepared: readonly PreparedJob[],
-): asserts prepared is readonly OutgoingJob[] {
+): readonly OutgoingJob[] {
+  const jobs = prepared.filter((job): job is OutgoingJob => !("problems" in job));
+  if (jobs.length === prepared.length) return jobs;
   const wrong = prepared.flatMap((job, index) => ("problems" in job ? [{ ...job, index }] : []));
-  const [first] = wrong;
-  if (!first) return;
+  const [first] = wrong as [(typeof wrong)[number]];
   if (prepared.length === 1) {
     throw valueError(rule, first.problems.join("; "), first.data, first.cause);
   }

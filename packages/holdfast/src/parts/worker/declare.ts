@@ -1,5 +1,5 @@
 /**
- * `worker`: code that consumes a topic, in batches.
+ * `worker` for a topic: code that consumes it, in batches.
  */
 import type { Part } from "../part.ts";
 import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from "./options.ts";
@@ -10,6 +10,6 @@ export interface Worker<Value = never> extends Part {
 }
 
 /** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
-export function worker<Value>(name: string, options: WorkerOptions<Value>): Worker<Value> {
+export function topicWorker<Value>(name: string, options: WorkerOptions<Value>): Worker<Value> {
   return { kind: "worker", name, options: resolveWorkerOptions(name, options) };
 }

@@ -133,7 +133,8 @@ function workerProblems<Value>(name: string, resolved: ResolvedWorkerOptions<Val
   };
   const naming = namingProblem("worker", name);
   if (naming) problems.push(naming);
-  if (resolved.from?.kind !== "topic") problems.push("from should be a topic: a worker needs a source");
+  if (resolved.from?.kind !== "topic")
+    problems.push("from should be a topic or a queue: a worker needs a source");
   if (typeof resolved.load !== "function")
     problems.push('load should be a function such as () => import("./tally.ts")');
   whole("batch", resolved.batch, 1, 10_000);

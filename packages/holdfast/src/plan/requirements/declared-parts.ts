@@ -19,11 +19,14 @@ export function declaredParts(system: System): DeclaredParts {
     const { nodes, replicas, shardCount } = options;
     parts.set(name, { kind: "database", nodes, replicas, shards: shardCount });
   }
+  // A topic's log and a queue's jobs live on the first node of their home, and have that node's replicas.
+  const replicasOf = (home = system.databases[0]) => home?.options.replicas ?? 0;
   for (const { name, options } of system.topics) {
-    // A topic's log lives on the first node of its home, and has that node's replicas.
-    const home = options.home ?? system.databases[0];
-    const replicas = home?.options.replicas ?? 0;
-    parts.set(name, { kind: "topic", partitions: options.partitions, nodes: 1, replicas });
+    const { partitions, home } = options;
+    parts.set(name, { kind: "topic", partitions, nodes: 1, replicas: replicasOf(home) });
+  }
+  for (const { name, options } of system.queues) {
+    parts.set(name, { kind: "queue", nodes: 1, replicas: replicasOf(options.home) });
   }
   for (const { name, options } of system.workers) {
     parts.set(name, { kind: "worker", instances: options.instances, from: options.from.name });

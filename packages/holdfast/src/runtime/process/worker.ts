@@ -1,10 +1,12 @@
-/** One instance of a worker: opens the world, loads the worker's module, consumes its topic. */
+/** One instance of a worker: opens the world, loads the worker's module, works on its topic or queue. */
 import { systemClock } from "../../clock/index.ts";
 import { logOperations } from "../../observe/index.ts";
 import { installWorld } from "../../parts/index.ts";
+import { isQueueWorker } from "../../parts/worker/index.ts";
 import { consumeTopic } from "../consume.ts";
 import { loadSystem, loadWorker } from "../load-system.ts";
 import { openWorld } from "../open-world.ts";
+import { workQueue } from "../work-queue.ts";
 import { runChild } from "./channel.ts";
 
 /** How long a batch under way may take when the process is to end; the supervisor's own bound is longer. */
@@ -28,17 +30,28 @@ runChild("start-part", async (start, channel) => {
   logOperations(open.world.seam, logger);
   const handler = await loadWorker(worker);
   const stopping = new AbortController();
-  const running = consumeTopic({
-    worker,
-    topic: open.world.port(worker.options.from),
+  const { world } = open;
+  const common = {
     handler,
     clock,
-    world: open.world,
+    world,
     signal: stopping.signal,
     memberName: start.instance,
     drainMs: workerDrainMs,
-    onError: (error, context) => logger.warn("the batch comes again", { error, ...context }),
-  });
+  };
+  const running = isQueueWorker(worker)
+    ? workQueue({
+        ...common,
+        worker,
+        queue: world.port(worker.options.from),
+        onError: (error, context) => logger.warn("a worker of jobs met an error", { error, ...context }),
+      })
+    : consumeTopic({
+        ...common,
+        worker,
+        topic: world.port(worker.options.from),
+        onError: (error, context) => logger.warn("the batch comes again", { error, ...context }),
+      });
   return {
     running,
     async drain() {
