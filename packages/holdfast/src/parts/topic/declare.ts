@@ -12,6 +12,7 @@ import {
   HoldfastError,
   refuseProblems,
 } from "../../call/index.ts";
+import type { Clock } from "../../clock/index.ts";
 import type { AnyDatabase } from "../database/index.ts";
 import { appendIn, type InTransaction, type OutboxEntry, refuseInside } from "../outbox/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
@@ -116,7 +117,7 @@ export interface Topic<Value> extends Bindable<TopicPort> {
    *
    * @throws {HoldfastError} HOLDFAST_INPUT_INVALID when it does not fit
    */
-  prepare(value: Value): Promise<OutboxEntry>;
+  prepare(value: Value, clock?: Clock): Promise<OutboxEntry>;
 }
 
 /** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
