@@ -7,7 +7,16 @@ import { type Clock, systemClock } from "../clock/index.ts";
 import type { DatabaseConfig } from "../engines/postgres/config.ts";
 import { installFramework } from "../engines/postgres/install.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
-import { inWorld, type Part, type Schedule, schedule, system, type Tick, topic } from "../parts/index.ts";
+import {
+  inWorld,
+  type Part,
+  queue,
+  type Schedule,
+  schedule,
+  system,
+  type Tick,
+  topic,
+} from "../parts/index.ts";
 import { startTestPostgres, type TestPostgres, until } from "../testkit/index.ts";
 import { loseDir } from "../testkit/lose-dir.ts";
 import ticking, { beat, main, ticks } from "./fixtures/ticker/parts.ts";
@@ -295,6 +304,33 @@ test("a message that cannot be made waits, and keeps no other schedule from its 
     timeoutMs: 20_000,
   });
   expect((await sentBy("fragile"))[0]).toMatchObject({ number: 1 });
+});
+
+test("a queue gets a job for each tick; with a unique key, none while an earlier one is not done", async () => {
+  const { open, sql } = await scene(await fresh());
+  const jobs = queue("jobs", { schema: day });
+  const each = schedule("each", { every: { ms: 100 }, to: jobs, message });
+  const alone = schedule("alone", {
+    every: { ms: 100 },
+    to: jobs,
+    message,
+    job: ({ schedule: name }) => ({ unique: name, name: "report" }),
+  });
+  const declared = system("days", { parts: { main, jobs, each, alone } });
+  const worlds = [open(declared), open(declared)];
+  const { world } = worlds[0] as OpenWorld;
+  await until(async () => (await inWorld(world, () => each.state())).number >= 8, { what: "ticks" });
+  await Promise.all([each, alone].map((one) => inWorld(world, () => one.pause())));
+  const { number } = await inWorld(world, () => each.state());
+  const found = await inWorld(world, () => jobs.search({ limit: 1_000 }));
+  const values = found.jobs.map(({ value }) => value as z.infer<typeof day>);
+  const numbers = values.filter(({ name }) => name === "each").map((one) => one.number);
+  expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: number }, (_, n) => n + 1));
+  expect(values.filter(({ name }) => name === "alone")).toMatchObject([{ number: 1 }]);
+  expect(found.jobs.find(({ name }) => name === "report")?.value).toMatchObject({ name: "alone" });
+  expect(await sql("select number >= 5 as many from holdfast.schedule where name = 'alone'")).toEqual([
+    { many: true },
+  ]);
 });
 
 test("a thousand schedules that tick at the same moment are sent in a few transactions", async () => {

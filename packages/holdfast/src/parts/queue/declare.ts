@@ -6,14 +6,15 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { currentCall, HoldfastError } from "../../call/index.ts";
-import { appendIn, type InTransaction, refuseInside } from "../outbox/index.ts";
+import type { Clock } from "../../clock/index.ts";
+import { appendIn, type InTransaction, type OutboxEntry, refuseInside } from "../outbox/index.ts";
 import type { Bindable } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
 import { type DeadLetters, deadLetters } from "./dead-letters.ts";
 import { checkJobId, checkSearch, type JobSearch } from "./job-search.ts";
 import { type QueueOptions, type ResolvedQueueOptions, resolveQueueOptions } from "./options.ts";
 import { outboxEntry } from "./outbox-job.ts";
-import type { Enqueued, JobPage, JobView, QueueCounts, QueuePort } from "./port.ts";
+import type { Enqueued, JobPage, JobView, OutgoingJob, QueueCounts, QueuePort } from "./port.ts";
 import { allPrepared, type EnqueueOptions, type JobRule, prepareJob } from "./prepare-job.ts";
 import { awaitResult, type ResultOptions } from "./result.ts";
 
@@ -45,6 +46,12 @@ export interface Queue<Value> extends Bindable<QueuePort> {
   enqueue(value: Value, options?: EnqueueOptions & EnqueueWithin): Promise<Enqueued>;
   /** Many at once, at most 10_000, in one transaction: all or none. Answers in their order. */
   enqueueMany(entries: readonly EnqueueEntry<Value>[], options?: EnqueueWithin): Promise<readonly Enqueued[]>;
+  /**
+   * For parts that add jobs in transactions of their own, such as a schedule.
+   *
+   * @throws {HoldfastError} HOLDFAST_INPUT_INVALID when it does not fit
+   */
+  prepare(value: Value, clock: Clock, options?: EnqueueOptions): Promise<OutboxEntry>;
   /** The job as it is now; `undefined` when there is none with this id, or none any more. */
   get(id: string): Promise<JobView | undefined>;
   /** Jobs that fit all conditions, in the order of their ids, a page of at most `limit` (default 100) at a time. */
@@ -114,6 +121,11 @@ export function queue<Schema extends StandardSchemaV1>(
         if (entries.length > enqueueJobsMax) throw tooManyError(name, entries.length);
         return entries.length === 0 ? [] : add(port, entries, tx);
       }),
+    prepare: async (value, clock, given = {}) => {
+      const prepared = await prepareJob(rule, value, given, { clock, call: undefined });
+      const [job] = allPrepared(rule, [prepared]);
+      return outboxEntry(job as OutgoingJob); // one for each
+    },
     get: (id) => report("get", (port) => port.get(checkJobId(name, id))),
     search: (search = {}) =>
       report("search", (port) => {

@@ -5,9 +5,10 @@
  * letters, and as many processes as it needs.
  */
 import { currentCall, refuseProblems } from "../../call/index.ts";
-import { isoTime } from "../../clock/index.ts";
+import { type Clock, isoTime } from "../../clock/index.ts";
 import type { OutboxEntry } from "../outbox/index.ts";
 import { type Bindable, type DatabasePart, namingProblem, type Part } from "../part.ts";
+import type { EnqueueOptions } from "../queue/index.ts";
 import { boundPort, currentWorld } from "../world.ts";
 import { type DueRule, jitterOf, type MissedPolicy } from "./due-step.ts";
 import type { SchedulePort, ScheduleState } from "./port.ts";
@@ -18,8 +19,11 @@ export interface Destination<Value> extends Part {
   readonly kind: "topic" | "queue";
   readonly options: { readonly home: DatabasePart | undefined };
   /** From a value to what its engine appends. */
-  prepare(value: Value): Promise<OutboxEntry>;
+  prepare(value: Value, clock: Clock, options?: JobOptions): Promise<OutboxEntry>;
 }
+
+/** How a tick's job is enqueued. */
+export type JobOptions = EnqueueOptions;
 
 export interface Tick {
   readonly schedule: string;
@@ -39,6 +43,11 @@ interface CommonOptions<Value> {
    * then sends. While it throws, or answers what does not fit the destination's schema, the tick is tried again.
    */
   readonly message: (tick: Tick) => NoInfer<Value>;
+  /**
+   * Of a queue: how the tick's job is enqueued, such as `() => ({ unique: "nightly" })`, by which a tick is dropped
+   * while the job of an earlier one is not done. Default: as a job without options.
+   */
+  readonly job?: (tick: Tick) => JobOptions;
   /**
    * What becomes of ticks that nobody sent in time, because nothing ran or the store was away: `skip` them, send the
    * `last`, or `all`. Default `last`. Of a schedule that was paused they are always left out.
@@ -81,6 +90,7 @@ export type ScheduleOptions<Value> = CronOptions<Value> | EveryOptions<Value>;
 export interface ResolvedScheduleOptions<Value> extends DueRule {
   readonly to: Destination<Value>;
   readonly message: (tick: Tick) => Value;
+  readonly job: ((tick: Tick) => JobOptions) | undefined;
   readonly when: When;
   /** The rule in words. */
   readonly rule: string;
@@ -156,6 +166,10 @@ function resolveOptions<Value>(
     problems.push("to should be a topic or a queue: it gets the message");
   if (typeof message !== "function")
     problems.push("message should be a function from a tick to the message that is sent");
+  if (options.job !== undefined && (typeof options.job !== "function" || to?.kind === "topic"))
+    problems.push(
+      "job should be a function from a tick to options of its job, and only where `to` is a queue",
+    );
   if (missed !== "skip" && missed !== "last" && missed !== "all")
     problems.push(`missed should be "skip", "last" or "all", got ${JSON.stringify(missed)}`);
   if (!(lateMs >= 1_000)) problems.push(`lateMs should be at least 1000, got ${lateMs}`);
@@ -168,6 +182,7 @@ function resolveOptions<Value>(
   return Object.freeze({
     to,
     message,
+    job: options.job,
     when: when as When,
     ticks,
     rule: ticks.rule,

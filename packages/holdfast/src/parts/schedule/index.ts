@@ -2,6 +2,7 @@ export {
   type CronOptions,
   type Destination,
   type EveryOptions,
+  type JobOptions,
   type ResolvedScheduleOptions,
   type Schedule,
   type ScheduleOptions,

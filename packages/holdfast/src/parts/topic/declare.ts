@@ -12,6 +12,7 @@ import {
   HoldfastError,
   refuseProblems,
 } from "../../call/index.ts";
+import type { Clock } from "../../clock/index.ts";
 import { appendIn, type InTransaction, type OutboxEntry, refuseInside } from "../outbox/index.ts";
 import { type Bindable, type DatabasePart, namingProblem } from "../part.ts";
 import { type Versions, versionsOf } from "../schema/index.ts";
@@ -115,7 +116,7 @@ export interface Topic<Value> extends Bindable<TopicPort> {
    *
    * @throws {HoldfastError} HOLDFAST_INPUT_INVALID when it does not fit
    */
-  prepare(value: Value): Promise<OutboxEntry>;
+  prepare(value: Value, clock?: Clock): Promise<OutboxEntry>;
 }
 
 /** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */

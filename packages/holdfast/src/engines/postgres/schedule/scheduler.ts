@@ -252,8 +252,8 @@ async function prepare(schedule: Schedule, row: ScheduleRow, due: Due, clock: Cl
   const entries: DueSchedule["entries"][number][] = [];
   for (const [index, scheduledMs] of due.send.entries()) {
     const tick = tickOf(name, Number(wasNumber) + index + 1, scheduledMs);
-    const entry = await options.to.prepare(options.message(tick) as never);
-    entries.push({ ...entry, id: drawMarkerId(clock) });
+    const entry = await options.to.prepare(options.message(tick) as never, clock, options.job?.(tick));
+    entries.push({ ...entry, id: entry.id ?? drawMarkerId(clock) });
   }
   return {
     move: {
