@@ -110,15 +110,17 @@ test("a gap on a node is told of its shards, those that have left it included", 
   expect(ofKey(all, keys[1])).toMatchObject([{ op: "insert", after: { n: 1 } }]);
 });
 
-/** Resolves when the first standby of a node keeps the feeds' slots. */
+/** Resolves when the first standby of a node keeps the slot of this test's feed. */
 async function kept(node: number): Promise<void> {
+  const database = config.nodes[node - 1]?.primary.database;
   const [replica] = postgres.nodes[node - 1]?.endpoints("postgres").replicas ?? [];
   await until(
     async () => {
       const client = new pg.Client({ ...replica });
       await client.connect();
       const { rowCount } = await client.query(
-        "select from pg_replication_slots where slot_name like 'holdfast_feed%' and synced and not temporary",
+        "select from pg_replication_slots where slot_name like 'holdfast_feed%' and synced and not temporary and database = $1",
+        [database],
       );
       await client.end();
       return (rowCount ?? 0) > 0;
