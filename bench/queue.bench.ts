@@ -63,6 +63,7 @@ const bench: Bench = {
     }
 
     const measured = new Map<string, Measured[]>(queues.map(({ name }) => [name, []]));
+    if (size === "full") for (const queue of queues) await measure(queue, sizesOf("smoke")); // warms up
     for (let round = 0; round < sizes.rounds; round++) {
       for (const queue of queues) measured.get(queue.name)?.push(await measure(queue, sizes));
     }

@@ -209,12 +209,12 @@ export function queueSuite(suite: QueueSuite): void {
   test("heartbeats keep a lease", async () => {
     const { port, another, join, done } = scene();
     await port.enqueue([outgoing("a")]);
-    const member = await join("mailer-1@a", port, 100);
+    const member = await join("mailer-1@a", port, 1_500);
     const jobs = await port.claim(member, 1, bytesMax);
     await port.heartbeat(member, leaseMs);
     const other = another();
     const next = await join("mailer-2@a", other);
-    const endMs = clock().monotonicMs() + 300;
+    const endMs = clock().monotonicMs() + 1_800;
     await until(async () => {
       expect(await other.claim(next, 1, bytesMax)).toEqual([]);
       return clock().monotonicMs() > endMs;
@@ -393,7 +393,7 @@ export function queueSuite(suite: QueueSuite): void {
   test("at its limit a queue that waits takes a job as soon as there is room, or refuses at the deadline", async () => {
     const { port, join, claim } = scene({ maxLength: 2, whenFull: "wait" });
     await port.enqueue([outgoing(0), outgoing(1)]);
-    using short = new Call(clock(), { timeoutMs: 100 });
+    using short = new Call(clock(), { timeoutMs: 1_000 });
     await expect(inCall(short, async () => port.enqueue([outgoing(2)]))).rejects.toMatchObject({
       code: "HOLDFAST_QUEUE_FULL",
       outcome: "not-applied",

@@ -12,7 +12,7 @@ import { claimLockSql, type JobHandle } from "./queue-claim.ts";
 import { fenceStatement } from "./queue-members.ts";
 import { payload, type QueueStore } from "./queue-tables.ts";
 import { type Kept, oneJobSql } from "./queue-view.ts";
-import { cursorSql, unclaimed } from "./queue-window.ts";
+import { cursorSql, ringSettings, unclaimed } from "./queue-window.ts";
 
 /** Of a row that is taken out of where it waited: `gone`. */
 const keepCancelled = `
@@ -158,7 +158,7 @@ export async function keepProgress(
           values: [store.id, job.id, json, claim, seq],
         },
       ],
-      "set local synchronous_commit = off",
+      `set local synchronous_commit = off; ${ringSettings}`,
     );
   } catch (error) {
     if (sqlStateOf(error) !== "HF002") throw error;

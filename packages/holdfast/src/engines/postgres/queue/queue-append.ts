@@ -16,6 +16,7 @@ import { flushed, writeAtOnce } from "../log-transaction.ts";
 import type { PgSession, Statement } from "../session.ts";
 import { sqlStateOf } from "../session-error.ts";
 import type { QueueStore } from "./queue-tables.ts";
+import { ringSettings } from "./queue-window.ts";
 import { takeUnique } from "./unique.ts";
 
 /** Separates JSON texts in one parameter: a control character, which JSON.stringify always escapes. */
@@ -24,13 +25,11 @@ const separator = "\u001e";
 /** Slots of evidence. */
 const slots = [0, 1, 2, 3];
 
-/** Which of the jobs `$2` are known, where: in `job`, a CTE with their ids. */
+/** Which of the jobs may be known, wherever: `$11` and `$12` are the lowest and the highest of their ids. */
 const knownSql = (store: QueueStore) => `
-  select id from ${store.ready} where id between (select min(id::text) from job)::uuid and (select max(id::text) from job)::uuid
-  union all select id from holdfast.queue_timer
-   where queue = ${store.id} and id between (select min(id::text) from job)::uuid and (select max(id::text) from job)::uuid
-  union all select id from holdfast.queue_kept
-   where queue = ${store.id} and id between (select min(id::text) from job)::uuid and (select max(id::text) from job)::uuid`;
+  select id from ${store.ready} where id between $11::uuid and $12::uuid
+  union all select id from holdfast.queue_timer where queue = ${store.id} and id between $11::uuid and $12::uuid
+  union all select id from holdfast.queue_kept where queue = ${store.id} and id between $11::uuid and $12::uuid`;
 
 const jobCte = `
   select j.* from unnest($1::uuid[], string_to_array($2::text, E'\\x1e'), $3::int[], $4::text[], $5::text[], $6::text[],
@@ -87,7 +86,7 @@ export function enqueueStatements(store: QueueStore, jobs: readonly OutgoingJob[
   const keyed = wanted.length > 0;
   const delayed = distinct.filter(isDelayed);
   const ready = delayed.length === 0 ? distinct : distinct.filter((job) => !isDelayed(job));
-  const statements: Statement[] = [];
+  const statements: Statement[] = [{ text: ringSettings }];
   if (keyed) statements.push(takeUnique(store.id, wanted));
   if (ready.length > 0)
     statements.push({ text: readySql(store, keyed), prepare: true, values: valuesOf(ready) });
@@ -98,12 +97,12 @@ export function enqueueStatements(store: QueueStore, jobs: readonly OutgoingJob[
     enqueued: (answers) => {
       const holders = new Map<string, string>();
       if (keyed)
-        for (const row of answers[0]?.rows ?? []) {
+        for (const row of answers[1]?.rows ?? []) {
           const { job, holder } = row as { job: string; holder: string };
           holders.set(job, holder);
         }
       const known = new Set(
-        answers.slice(keyed ? 1 : 0).flatMap(({ rows }) => rows.map((row) => (row as { id: string }).id)),
+        answers.slice(keyed ? 2 : 1).flatMap(({ rows }) => rows.map((row) => (row as { id: string }).id)),
       );
       return jobs.map(({ id }) => {
         const holder = holders.get(id) ?? id;
@@ -124,10 +123,11 @@ export function evidenceStatement(id: string): Statement {
 
 /** Columns that no job has are not sent: NULL for a whole array is NULL for each of its elements. */
 function valuesOf(jobs: readonly OutgoingJob[]): unknown[] {
+  const ids = jobs.map((job) => job.id);
   const column = <T>(of: (job: OutgoingJob) => T | undefined): (T | null)[] | null =>
     jobs.some((job) => of(job) !== undefined) ? jobs.map((job) => of(job) ?? null) : null;
   return [
-    jobs.map((job) => job.id),
+    ids,
     jobs.map((job) => job.json).join(separator),
     jobs.map((job) => job.json.length),
     column((job) => job.name),
@@ -137,6 +137,8 @@ function valuesOf(jobs: readonly OutgoingJob[]): unknown[] {
     column((job) => job.session),
     column((job) => ("afterMs" in job.due ? job.due.afterMs : undefined)),
     column((job) => ("atMs" in job.due ? job.due.atMs : undefined)),
+    ids.reduce((a, b) => (a < b ? a : b)),
+    ids.reduce((a, b) => (a > b ? a : b)),
   ];
 }
 
