@@ -126,7 +126,7 @@ for (const kind of deliveryKindNames) {
           operations: 150,
           pauseMs: 30,
           operationMs: 10_000,
-          healMs: 60_000,
+          healMs: 120_000,
           ...(scenario.faults ? { faults: scenario.faults(servers) } : {}),
           ...scenario.run,
         });

@@ -71,7 +71,7 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
           await kind.put({ key: key as string, number: value as number });
           return value;
         case "pending":
-          fleet.calm();
+          if (workers === "killed") await fleet.calm();
           // Nothing is under way any more: everything arrives.
           for (;;) {
             currentCall()?.signal?.throwIfAborted();
