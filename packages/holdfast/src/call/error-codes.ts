@@ -39,6 +39,16 @@ export const errorCodes = {
     permanent: true,
     summary: "A value given by a caller does not fit; the field is named.",
   },
+  HOLDFAST_SCHEMA_INCOMPATIBLE: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "Versions of a message are not compatible as declared; every place is listed with what to do.",
+  },
+  HOLDFAST_SCHEMA_MISMATCH: {
+    outcome: "not-applied",
+    permanent: true,
+    summary: "A stored message does not fit the schema that it is to be read with.",
+  },
   HOLDFAST_DEADLINE: { outcome: "unknown", permanent: true, summary: "The call's deadline passed." },
   HOLDFAST_ABORTED: { outcome: "unknown", permanent: true, summary: "The caller gave the call up." },
   HOLDFAST_OVERLOADED: {
@@ -302,6 +312,16 @@ export const errorCodes = {
     outcome: "not-applied",
     permanent: false,
     summary: "A move of a shard stopped; it can be gone on with or given up, and data.step says where it is.",
+  },
+  HOLDFAST_CHANGES_REFUSED: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "A change feed cannot be read from a server; every reason is listed, and it is looked at again.",
+  },
+  HOLDFAST_CHANGES_GAP: {
+    outcome: "not-applied",
+    permanent: false,
+    summary: "Changes of a table cannot be had any more; every row that is there is told anew.",
   },
   HOLDFAST_IDEMPOTENCY_MISMATCH: {
     outcome: "not-applied",

@@ -46,6 +46,7 @@ const status: SystemStatus = {
   archives: [],
   outbox: [],
   inDoubt: [],
+  changes: [],
   shards: [],
   warnings: [],
 };

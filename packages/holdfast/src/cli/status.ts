@@ -8,6 +8,7 @@ import type { PartInstanceStatus, ServerStatus, SystemStatus } from "../runtime/
 import { type WarningStatus, warningText } from "../runtime/warning-board.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { requireSupervisor } from "./require-supervisor.ts";
+import { changeLines } from "./status-changes.ts";
 import { outboxLines } from "./status-outbox.ts";
 import { shardLines } from "./status-shards.ts";
 import { duration, size, textTable } from "./table.ts";
@@ -60,6 +61,8 @@ export function statusLines(status: SystemStatus): string[] {
   lines.push(...outboxLines(status.outbox));
   if (status.inDoubt.length > 0) lines.push("", ...inDoubtLines(status.inDoubt));
   if (status.shards.length > 0) lines.push("", ...shardLines(status.shards));
+  if (status.changes.length > 0)
+    lines.push("", ...printable(changeLines(status.changes).join("\n")).split("\n"));
   if (status.failovers.length > 0) lines.push("", ...status.failovers.map(failoverNotice));
   if (status.warnings.length > 0) lines.push("", "Warnings:", ...status.warnings.map(warningLine));
   const failed = [...status.instances, ...status.servers].filter(({ lastError }) => lastError);

@@ -88,6 +88,7 @@ test("status shows every process, and the last error of those that failed", () =
         overdue: true,
       },
     ],
+    changes: [],
     warnings: [
       {
         code: "hot-key",

@@ -4,6 +4,7 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { HoldfastError } from "../call/index.ts";
+import { issueTexts } from "./schema/index.ts";
 
 export interface ValueRule<Value> {
   readonly kind: "topic" | "queue";
@@ -39,7 +40,7 @@ export async function checkValue<Value>(
   const validated = rule.schema["~standard"].validate(given);
   const checked = validated instanceof Promise ? await validated : validated;
   if (checked.issues) {
-    const issues = checked.issues.map(issueText);
+    const issues = issueTexts(checked.issues);
     return { problems: [`${what} does not fit its schema: ${issues.join("; ")}`], data: { issues } };
   }
   const { value } = checked;
@@ -79,9 +80,4 @@ export function valueError(
     data: { [kind]: name, ...data },
     ...(cause === undefined ? {} : { cause }),
   });
-}
-
-function issueText({ path, message }: StandardSchemaV1.Issue): string {
-  const place = path?.map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-  return place ? `${place}: ${message}` : message;
 }

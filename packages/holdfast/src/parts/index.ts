@@ -13,6 +13,15 @@ export { isPart, type Part, type PartKind } from "./part.ts";
 export { type Queue, type QueueOptions, queue } from "./queue/index.ts";
 export type { Quantity, Requirements } from "./requirements/index.ts";
 export {
+  type MissedPolicy,
+  type Schedule,
+  type ScheduleOptions,
+  type ScheduleState,
+  schedule,
+  type Tick,
+} from "./schedule/index.ts";
+export { type Compatibility, type VersionedSchema, versions } from "./schema/index.ts";
+export {
   errorResponse,
   type FetchHandler,
   type Service,

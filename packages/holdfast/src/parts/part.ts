@@ -4,11 +4,24 @@
  * The handle holds only its declaration. What it runs on (its port, as bound to an engine) is looked up in
  * the current world at each use, so that one declaration can live in many worlds.
  */
-export type PartKind = "service" | "gateway" | "worker" | "database" | "cache" | "topic" | "queue";
+export type PartKind =
+  | "service"
+  | "gateway"
+  | "worker"
+  | "database"
+  | "cache"
+  | "topic"
+  | "queue"
+  | "schedule";
 
 export interface Part {
   readonly kind: PartKind;
   readonly name: string;
+}
+
+/** A database, to whoever needs no more of it than its name. */
+export interface DatabasePart extends Part {
+  readonly kind: "database";
 }
 
 /** Links a handle's type to the port that a world binds it to. Never present at run time. */
@@ -26,6 +39,7 @@ const partKinds: ReadonlySet<string> = new Set<PartKind>([
   "cache",
   "topic",
   "queue",
+  "schedule",
 ]);
 
 /** Whether a module's export is a part: modules of parts may export schemas and constants beside them. */

@@ -8,6 +8,8 @@ import type { Gateway } from "./gateway/index.ts";
 import { isPart, namingProblem, type Part } from "./part.ts";
 import type { Queue } from "./queue/index.ts";
 import type { Requirements } from "./requirements/index.ts";
+import type { Schedule } from "./schedule/index.ts";
+import { versionProblems } from "./schema/index.ts";
 import type { Service } from "./service/index.ts";
 import { systemAccessProblems } from "./system-access.ts";
 import type { Topic } from "./topic/index.ts";
@@ -32,6 +34,7 @@ export interface System {
   readonly caches: readonly Cache[];
   readonly topics: readonly Topic<never>[];
   readonly queues: readonly Queue<never>[];
+  readonly schedules: readonly Schedule[];
   readonly requirements: Requirements | undefined;
 }
 
@@ -51,6 +54,7 @@ export function system(name: string, options: SystemOptions): System {
     caches: of<Cache>("cache"),
     topics: of<Topic<never>>("topic"),
     queues: of<Queue<never>>("queue"),
+    schedules: of<Schedule>("schedule"),
     requirements: options.requirements,
   };
   refuseProblems("HOLDFAST_SYSTEM_INVALID", `system "${name}"`, systemProblems(declared, parts));
@@ -98,6 +102,19 @@ function systemProblems(declared: System, parts: readonly Part[]): string[] {
     }
     if (!home && declared.databases.length === 0) {
       problems.push(`${kind} "${name}" has no home: declare a database, ${kept[kind]} there`);
+    }
+  }
+  for (const { name, options } of declared.topics) {
+    const { versions } = options;
+    for (const problem of versions ? versionProblems(versions.description) : [])
+      problems.push(`topic "${name}": ${problem}`);
+  }
+  for (const { name, options } of declared.schedules) {
+    const { to } = options;
+    if (!parts.includes(to)) {
+      problems.push(
+        `schedule "${name}" sends to ${to.kind} "${to.name}", which parts does not export: export it`,
+      );
     }
   }
   const { services, workers, databases, topics, queues, caches } = declared;

@@ -6,7 +6,8 @@
  * nothing waits for it, and what it still applies with `batch.apply` is guarded like everything else.
  */
 import { Call, HoldfastError, inCall, type Session } from "../call/index.ts";
-import type { RecordedBatch } from "../parts/topic/index.ts";
+import { readMessage } from "../parts/schema/index.ts";
+import type { RecordedBatch, Topic } from "../parts/topic/index.ts";
 import { openBatch } from "../parts/worker/index.ts";
 import { inWorld } from "../parts/world.ts";
 import type { ConsumeEnv } from "./consume-options.ts";
@@ -33,7 +34,8 @@ export async function attemptBatch<Value>(
   });
   // Numbers are the topic's: a worker that is moved to another topic begins anew on every shard.
   const consumer = `${worker.options.from.name}/${worker.name}`;
-  const run = async () => handler(openBatch<Value>(consumer, recorded, signal));
+  const run = async () =>
+    handler(openBatch<Value>(consumer, await inNewestVersion(worker.options.from, recorded), signal));
   const { timeoutMs } = worker.options;
   const timer = clock.timer(timeoutMs, () => late.abort(lateError(worker.name, recorded, timeoutMs)));
   const given = givenUp(signal, (resume) => clock.timer(abortGraceMs, resume));
@@ -57,6 +59,21 @@ export async function attemptBatch<Value>(
     given.cancel();
     call.end();
   }
+}
+
+/** The batch with its messages as the newest version of their schema has them, where the topic declares versions. */
+async function inNewestVersion<Value>(
+  { name, options: { versions } }: Topic<Value>,
+  recorded: RecordedBatch,
+): Promise<RecordedBatch> {
+  if (!versions || recorded.messages.every(({ version }) => version === versions.newest.version))
+    return recorded;
+  const read = recorded.messages.map(async (message) => {
+    const { id, value, version } = message;
+    const part = `topic "${name}"`;
+    return { ...message, value: await readMessage(versions, { part, id: id.toString(), value, version }) };
+  });
+  return { ...recorded, messages: await Promise.all(read) };
 }
 
 /** Rejects with the signal's reason a moment after it was aborted. */

@@ -5,13 +5,20 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { AccessOptions } from "../parts/access.ts";
-import { type ResolvedReplication, shardOptionsOf } from "../parts/database/index.ts";
+import {
+  feedOf,
+  type ResolvedFeed,
+  type ResolvedReplication,
+  shardOptionsOf,
+} from "../parts/database/index.ts";
 import {
   database as declareDatabase,
   topic as declareTopic,
   type System,
   type Topic,
 } from "../parts/index.ts";
+import type { Queue, ResolvedQueueOptions } from "../parts/queue/index.ts";
+import type { DescribedVersions } from "../parts/schema/index.ts";
 import type { ShardStrategy } from "../placement/index.ts";
 
 export interface SystemDescription {
@@ -62,8 +69,23 @@ export interface SystemDescription {
     readonly home: string | undefined;
     readonly partitions: number;
     readonly retentionMs: number;
+    readonly versions: DescribedVersions | undefined;
+    /** Of one that tells what is committed to a table. */
+    readonly feed: ResolvedFeed | undefined;
   }[];
-  readonly queues: readonly { readonly name: string; readonly home: string | undefined }[];
+  readonly schedules: readonly {
+    readonly name: string;
+    /** Name of the database whose first node remembers it. */
+    readonly home: string | undefined;
+    readonly to: { readonly kind: string; readonly name: string };
+    readonly rule: string;
+    readonly missed: string;
+  }[];
+  readonly queues: readonly {
+    readonly name: string;
+    readonly home: string | undefined;
+    readonly options: Omit<ResolvedQueueOptions, "home">;
+  }[];
 }
 
 export function describeSystem(system: System): SystemDescription {
@@ -107,8 +129,21 @@ export function describeSystem(system: System): SystemDescription {
       home: options.home?.name,
       partitions: options.partitions,
       retentionMs: options.retentionMs,
+      versions: options.versions?.description,
+      feed: feedOf({ options }),
     })),
-    queues: system.queues.map(({ name, options }) => ({ name, home: options.home?.name })),
+    schedules: system.schedules.map(({ name, options: { to, rule, missed } }) => ({
+      name,
+      home: to.options.home?.name,
+      to: { kind: to.kind, name: to.name },
+      rule,
+      missed,
+    })),
+    queues: system.queues.map(({ name, options: { home, ...options } }) => ({
+      name,
+      home: home?.name,
+      options,
+    })),
   };
 }
 
@@ -118,6 +153,26 @@ export function redeclareTopic({ name, partitions, retentionMs }: SystemDescript
     "~standard": { version: 1, vendor: "holdfast", validate: (value) => ({ value }) },
   };
   return declareTopic(name, { schema, keyBy: () => "", partitions, retentionMs }) as Topic<never>;
+}
+
+export interface VersionedPart {
+  /** Kind and name, such as `topic/orders`. */
+  readonly part: string;
+  /** Name of the database that keeps its messages. */
+  readonly home: string | undefined;
+  readonly versions: DescribedVersions;
+}
+
+/** Of a described system: the parts whose messages have versions. */
+export function versionedParts({ topics, databases }: SystemDescription): VersionedPart[] {
+  return topics.flatMap(({ name, home = databases[0]?.name, versions }) =>
+    versions ? [{ part: `topic/${name}`, home, versions }] : [],
+  );
+}
+
+/** What an engine needs of a described queue; without its schema, because what it has was checked when it came. */
+export function redeclareQueue({ name, options }: SystemDescription["queues"][number]): Queue<never> {
+  return { kind: "queue", name, options: { ...options, home: undefined } } as Queue<never>;
 }
 
 /** The declaration of a described database, for the engine's migrations. */

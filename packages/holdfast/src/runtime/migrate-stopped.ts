@@ -61,6 +61,7 @@ export async function migrateStopped(options: MigrateStoppedOptions): Promise<vo
     outbox: [],
     inDoubt: [],
     shards: [],
+    changes: [],
     warnings: [],
   });
   const server = await serveControl(control.path, {

@@ -5,10 +5,13 @@
 import type { Clock } from "../clock/index.ts";
 import { postgresDatabase } from "../engines/postgres/database.ts";
 import { openTopicLog } from "../engines/postgres/log-tables.ts";
+import { partWords, readVersions, registerVersions } from "../engines/postgres/message-schemas.ts";
 import { migrateDatabase } from "../engines/postgres/migrate.ts";
 import { planMigration } from "../engines/postgres/migrate-pending.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
-import { redeclareDatabase, type SystemDescription } from "./describe.ts";
+import { makeQueue } from "../engines/postgres/queue/queue.ts";
+import { incompatibleError, versionProblems } from "../parts/schema/index.ts";
+import { redeclareDatabase, type SystemDescription, versionedParts } from "./describe.ts";
 import type { WorldConfig } from "./messages.ts";
 import type { MigrateEvent } from "./migrate-events.ts";
 
@@ -23,12 +26,13 @@ const settleMs = 30_000;
 const poolSize = 4;
 
 /** @throws {HoldfastError} what the broken migration says, with its file */
-export function migrateSystem(
+export async function migrateSystem(
   description: SystemDescription,
   world: WorldConfig,
   { clock, tell }: MigrateSystemOptions,
 ): Promise<void> {
-  return eachDatabase(description, world, clock, async (described, nodes) => {
+  await refuseIncompatible(description, world, clock);
+  await eachDatabase(description, world, clock, async (described, nodes) => {
     const { name: database, shardCount: shards } = described;
     const declaration = redeclareDatabase(described);
     const done = await migrateDatabase(declaration, nodes, {
@@ -43,13 +47,39 @@ export function migrateSystem(
       const { behind } = await postgresDatabase(declaration, nodes, clock).reference.settle(settleMs);
       for (const { node, message } of behind) tell({ kind: "reference-behind", database, node, message });
     }
-    // Parts may make no tables, so their topics' logs are there before them.
+    // Parts may make no tables, so their topics' logs and their queues are there before them.
     const [first] = description.databases;
-    for (const { name, home = first?.name, partitions } of description.topics) {
+    for (const { name, home = first?.name, partitions, versions } of description.topics) {
       if (home !== database) continue;
-      await nodes.primary(nodes.home).use((session) => openTopicLog(session, name, partitions));
+      await nodes.primary(nodes.home).use(async (session) => {
+        if (versions) await registerVersions(session, `topic/${name}`, versions);
+        await openTopicLog(session, name, partitions);
+      });
+    }
+    for (const { name, home = first?.name, options } of description.queues) {
+      if (home !== database) continue;
+      await nodes.primary(nodes.home).use((session) => makeQueue(session, name, options));
     }
   });
+}
+
+/** Before anything is changed: whether the messages of all parts can be read as they were registered. */
+async function refuseIncompatible(
+  description: SystemDescription,
+  world: WorldConfig,
+  clock: Clock,
+): Promise<void> {
+  const versioned = versionedParts(description);
+  if (versioned.length === 0) return;
+  const problems: string[] = [];
+  await eachDatabase(description, world, clock, async ({ name: database }, nodes) => {
+    for (const { part, home, versions } of versioned) {
+      if (home !== database) continue;
+      const kept = await nodes.primary(nodes.home).use((session) => readVersions(session, part));
+      problems.push(...versionProblems(versions, kept).map((problem) => `${partWords(part)}: ${problem}`));
+    }
+  });
+  if (problems.length > 0) throw incompatibleError(problems);
 }
 
 /** Changes nothing: tells one plan for each database. */

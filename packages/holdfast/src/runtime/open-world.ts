@@ -11,6 +11,8 @@ import { postgresDatabase } from "../engines/postgres/database.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import { type OutboxDestination, startOutboxRelay } from "../engines/postgres/outbox/index.ts";
 import { postgresQueue } from "../engines/postgres/queue/queue.ts";
+import { queueDestination } from "../engines/postgres/queue/queue-destination.ts";
+import { schedulesByHome, startScheduler } from "../engines/postgres/schedule/index.ts";
 import { postgresTopic } from "../engines/postgres/topic.ts";
 import { developmentWatch } from "../engines/postgres/warnings/development-watch.ts";
 import type { DevelopmentWarning } from "../engines/postgres/warnings/warning.ts";
@@ -83,20 +85,28 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
   const [first] = system.databases;
   const home = first && nodesOf.get(first.name);
   const destinations: OutboxDestination[] = [];
-  for (const queue of system.queues) {
-    const nodes = queue.options.home ? nodesOf.get(queue.options.home.name) : home;
-    if (!nodes) throw new TypeError(`queue "${queue.name}" has no home in the world "${config.name}"`);
-    const port = postgresQueue(queue, nodes, clock);
-    closers.push(() => port.close());
-    world.bind(queue, port);
-  }
+  const homeOf = ({ kind, name, options }: System["topics"][number] | System["queues"][number]) => {
+    const nodes = options.home ? nodesOf.get(options.home.name) : home;
+    if (!nodes) throw new TypeError(`${kind} "${name}" has no home in the world "${config.name}"`);
+    return nodes;
+  };
   for (const topic of system.topics) {
-    const nodes = topic.options.home ? nodesOf.get(topic.options.home.name) : home;
-    if (!nodes) throw new TypeError(`topic "${topic.name}" has no home in the world "${config.name}"`);
+    const nodes = homeOf(topic);
     const port = postgresTopic(topic, nodes, clock);
     closers.push(() => port.close());
     world.bind(topic, port);
     destinations.push(port.destination);
+  }
+  for (const queue of system.queues) {
+    const nodes = homeOf(queue);
+    const port = postgresQueue(queue, nodes, clock);
+    const destination = queueDestination(queue, nodes, clock);
+    closers.push(
+      () => destination.close(),
+      () => port.close(),
+    );
+    world.bind(queue, port);
+    destinations.push(destination);
   }
 
   // A cache may be invalidated in a transaction of any database, so the bus reads them all.
@@ -118,6 +128,12 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
       world.seam.operation(destination.kind, destination.name, "relay", undefined, run, { source }),
   });
   closers.push(() => relay.stop());
+
+  for (const [nodes, schedules] of schedulesByHome(system.schedules, destinations)) {
+    const scheduler = startScheduler({ home: nodes, schedules, clock, seam: world.seam });
+    closers.push(() => scheduler.stop());
+    for (const { schedule } of schedules) world.bind(schedule, scheduler.port(schedule.name));
+  }
 
   let closing: Promise<void> | undefined;
   return {

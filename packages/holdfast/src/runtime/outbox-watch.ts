@@ -10,7 +10,8 @@ import {
   type SourceBacklog,
   startOutboxRelay,
 } from "../engines/postgres/outbox/index.ts";
-import { redeclareTopic, type SystemDescription } from "./describe.ts";
+import { queueDestination } from "../engines/postgres/queue/queue-destination.ts";
+import { redeclareQueue, redeclareTopic, type SystemDescription } from "./describe.ts";
 import type { WorldConfig } from "./messages.ts";
 import { overdueOutbox, overdueText } from "./outbox-late.ts";
 
@@ -50,7 +51,11 @@ export function watchOutbox(
     const home = nodesOf.get(described.home ?? first?.name ?? "");
     return home ? [postgresTopic(redeclareTopic(described), home, clock)] : [];
   });
-  const destinations: OutboxDestination[] = topics.map((topic) => topic.destination);
+  const queues = description.queues.flatMap((described) => {
+    const home = nodesOf.get(described.home ?? first?.name ?? "");
+    return home ? [queueDestination(redeclareQueue(described), home, clock)] : [];
+  });
+  const destinations: OutboxDestination[] = [...topics.map((topic) => topic.destination), ...queues];
   const relay = startOutboxRelay({ databases, destinations, clock, reluctant: true });
 
   let last: readonly SourceBacklog[] = [];
@@ -80,7 +85,7 @@ export function watchOutbox(
       stopped = true;
       timer?.cancel();
       await Promise.all([looking, relay.stop()]);
-      await Promise.all(topics.map((topic) => topic.close()));
+      await Promise.all([...topics, ...queues].map((one) => one.close()));
       await Promise.all(databases.map(({ nodes }) => nodes.close()));
     },
   };

@@ -42,6 +42,8 @@ const quitMsMax = 5_000;
 
 export interface PostgresNodesOptions {
   readonly databases: SystemDescription["databases"];
+  /** Whether the log of databases is read by change feeds, which should go on behind a failover. Default false. */
+  readonly changeFeeds?: boolean;
   /** Folder of the nodes' folders. */
   readonly dir: string;
   readonly clock: Clock;
@@ -90,6 +92,7 @@ export async function startPostgresNodes(options: PostgresNodesOptions): Promise
         name,
         dir: join(options.dir, name),
         replicas,
+        syncSlots: options.changeFeeds ?? false,
         maxConnections,
         clock,
         onProgress: options.progress,

@@ -35,6 +35,7 @@ test("the sections of a declaration that differ are named", () => {
     databases: [],
     caches: [],
     topics: [],
+    schedules: [],
     queues: [],
   };
   expect(changedSections(before, structuredClone(before))).toEqual([]);

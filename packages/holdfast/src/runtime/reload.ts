@@ -141,7 +141,16 @@ export function affectedPlaces(
 
 /** Which sections of a declaration differ, in the words of its author. */
 export function changedSections(before: SystemDescription, after: SystemDescription): string[] {
-  const sections = ["name", "edge", "services", "workers", "databases", "caches", "topics"] as const;
+  const sections = [
+    "name",
+    "edge",
+    "services",
+    "workers",
+    "databases",
+    "caches",
+    "topics",
+    "queues",
+  ] as const;
   return sections.filter((section) => JSON.stringify(before[section]) !== JSON.stringify(after[section]));
 }
 

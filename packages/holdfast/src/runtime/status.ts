@@ -1,4 +1,5 @@
 /** What a supervisor tells of its system: the data behind `holdfast status`. */
+import type { FeedStatus } from "../engines/postgres/changes/feed-event.ts";
 import type { Failover } from "../engines/postgres/embedded/index.ts";
 import type { SourceBacklog } from "../engines/postgres/outbox/index.ts";
 import type { InstanceStatus } from "./instance.ts";
@@ -124,6 +125,8 @@ export interface SystemStatus {
   readonly inDoubt: readonly InDoubtStatus[];
   /** Of databases with more than one node, or with moves that are not over. */
   readonly shards: readonly ShardsStatus[];
+  /** How far each change feed has read the log of each node. */
+  readonly changes: readonly FeedStatus[];
   /** What works now and will not bear more rows or users, where the system is being developed. */
   readonly warnings: readonly WarningStatus[];
 }

@@ -12,6 +12,7 @@ import { type Clock, isoTime } from "../clock/index.ts";
 import { bindListeningSocket } from "../edge/listening-socket.ts";
 import { formatLogLine } from "../observe/index.ts";
 import { archiveNotice, archiveStatuses, switchArchives, watchArchives } from "./archive-watch.ts";
+import { relayChanges } from "./change-relay.ts";
 import { watchClaim } from "./claim-watch.ts";
 import { type ControlRequests, makeControlSocket, serveControl } from "./control.ts";
 import type { SystemDescription } from "./describe.ts";
@@ -107,6 +108,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   let inDoubt: () => SystemStatus["inDoubt"] = () => [];
   let outbox: () => SystemStatus["outbox"] = () => [];
   let shards: () => Promise<SystemStatus["shards"]> = async () => [];
+  let changes: () => Promise<SystemStatus["changes"]> = async () => [];
   let databases: RunningDatabases = [];
 
   const warnings = warningBoard();
@@ -135,6 +137,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     outbox: outbox(),
     inDoubt: inDoubt(),
     shards: await shards(),
+    changes: await changes(),
     warnings: warnings.list(),
   });
 
@@ -201,6 +204,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       enter("Starting Postgres");
       const nodes = await startPostgresNodes({
         databases: description.databases,
+        changeFeeds: description.topics.some(({ feed }) => feed !== undefined),
         dir: files.postgres,
         clock,
         progress,
@@ -248,6 +252,14 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       const reader = shardStatusReader(databases, clock);
       undo.push(() => reader.close());
       shards = () => reader.read();
+      enter("Finding where change feeds go on");
+      const relay = await relayChanges(description, world, {
+        clock,
+        notice: (level, text) => reporter.notice(level, text),
+        signal: stopping.signal,
+      });
+      undo.push(() => relay.stop());
+      changes = () => relay.status();
       undo.push(
         watchMoves({ databases, read: shards, clock, notice: (level, text) => reporter.notice(level, text) }),
       );

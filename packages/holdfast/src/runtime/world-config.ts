@@ -13,7 +13,7 @@ export function worldConfig(
   postgres: PostgresNodes | undefined,
   warnings: boolean,
 ): WorldConfig {
-  const { databases, services, workers, topics, caches } = description;
+  const { databases, services, workers, topics, queues, caches } = description;
   const instances = [...services, ...workers].reduce((sum, part) => sum + part.instances, 0);
   const { poolSize } = connectionBudget({
     maxConnections,
@@ -22,7 +22,7 @@ export function worldConfig(
     databases: databases.length,
     // For wake-ups of the topics and of each database's outbox, to explain statements, and for the caches' bus.
     listeners:
-      (topics.length > 0 ? databases.length : 0) +
+      (topics.length + queues.length > 0 ? databases.length : 0) +
       (warnings ? 1 : 0) +
       (caches.length > 0 ? databases.length : 0),
   });

@@ -42,6 +42,8 @@ export interface TestPostgresOptions {
    * anybody else's being full. Default: none; `postgresFaultTarget` then has no disk to fill.
    */
   readonly diskBytes?: number;
+  /** Have replicas keep failover slots, so that change feeds go on behind a failover. Default false. */
+  readonly syncSlots?: boolean;
   /** Further Postgres settings, by name, for every server. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -71,8 +73,16 @@ export interface TestPostgres extends AsyncDisposable {
 }
 
 export async function startTestPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
-  const { major, nodes: nodeCount = 1, replicas = 0, shards = 4, onDisk = false, settings = {} } = options;
-  const { diskBytes } = options;
+  const {
+    major,
+    nodes: nodeCount = 1,
+    replicas = 0,
+    shards = 4,
+    onDisk = false,
+    diskBytes,
+    settings = {},
+    syncSlots = false,
+  } = options;
   const binaries = major === undefined ? {} : { binaries: await debianPostgres(major) };
   const dir = await openTestDir({ onDisk });
   let started: RunningNode[] = [];
@@ -100,6 +110,7 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
         name: `node-${index + 1}`,
         dir: join(dir.path, `node-${index + 1}`),
         replicas,
+        syncSlots,
         clock: systemClock,
         sharedBuffersMiB: 32,
         settings: { max_wal_size: "256MB", ...settings },

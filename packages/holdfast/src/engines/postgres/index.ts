@@ -1,5 +1,12 @@
 /** Postgres as an engine: databases, topics and the invalidation bus, and what they need on a server. */
 export { type BusDatabase, postgresInvalidationBus } from "./bus.ts";
+export { type FeedEvent, type FeedState, type FeedStatus, feedNotice } from "./changes/feed-event.ts";
+export {
+  type ChangeRelay,
+  type ChangeRelayOptions,
+  openChangeRelay,
+  type RelayedFeed,
+} from "./changes/relay.ts";
 export type {
   DatabaseConfig,
   HostsDatabaseConfig,

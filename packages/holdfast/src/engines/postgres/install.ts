@@ -8,11 +8,13 @@
 import { HoldfastError } from "../../call/index.ts";
 import { fullJitterMs } from "../../resilience/index.ts";
 import { busInstall } from "./bus-sql.ts";
+import { changesInstall } from "./changes/feed-sql.ts";
 import { decisionInstall } from "./cross-shard-sql.ts";
 import { type InstallStep, isOlder, libraryVersion } from "./install-step.ts";
 import { keptFoundInstall, keptInstall } from "./kept-sql.ts";
 import { lookupInstall } from "./lookup/lookup-tables.ts";
 import { markerInstall } from "./marker-sql.ts";
+import { messageSchemaInstall } from "./message-schemas.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { outboxInstall } from "./outbox/outbox-sql.ts";
 import { placementInstall } from "./placement-sql.ts";
@@ -20,6 +22,7 @@ import { queueInstall } from "./queue/queue-install.ts";
 import { selectiveInstall } from "./queue/selective/tables.ts";
 import { queueUniqueInstall } from "./queue/unique.ts";
 import { rowsInstall } from "./rows-sql.ts";
+import { scheduleInstall } from "./schedule/index.ts";
 import type { PgSession } from "./session.ts";
 import { sqlStateOf } from "./session-error.ts";
 import { shardMapInstall } from "./shard-map-sql.ts";
@@ -42,6 +45,9 @@ export const installSteps: readonly InstallStep[] = [
   keptFoundInstall,
   outboxInstall,
   consumerInstall,
+  messageSchemaInstall,
+  scheduleInstall,
+  changesInstall,
   queueInstall,
   queueUniqueInstall,
   selectiveInstall,

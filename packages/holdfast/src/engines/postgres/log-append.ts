@@ -29,6 +29,8 @@ export interface AppendMessage {
   readonly session: string | undefined;
   /** What consumers choose by, if it has one. */
   readonly subject?: string | undefined;
+  /** Of the schema it was validated by, where the topic declares versions. */
+  readonly version?: number | undefined;
 }
 
 /** Slots that keys are locked by. More slots: fewer keys wait for each other, more locks per batch. */
@@ -54,7 +56,8 @@ export const separator = "\u001e";
 const insertSql = (log: TopicLog) => `
 with message as materialized (
   select m.* from unnest($2::int2[], $3::text[], string_to_array($4::text, E'\\x1e'), $5::text[],
-      $8::text[], $9::text[]) with ordinality as m (partition, key, value, traceparent, session, subject, n)
+      $8::text[], $9::text[], $10::int[])
+    with ordinality as m (partition, key, value, traceparent, session, subject, version, n)
 ), evidence as (
   insert into holdfast.topic_batch (id) values ($1::uuid)
 ), locked as materialized (
@@ -65,8 +68,8 @@ with message as materialized (
   insert into holdfast.topic_tick (topic, snapshot) select ${log.id}, pg_current_snapshot() where $7::bool
 )
 insert into ${log.table}
-  (segment, partition, key, value, traceparent, session, subject, bytes, timeline)
-select topic.segment, m.partition, m.key, m.value::json, m.traceparent, m.session, m.subject,
+  (segment, partition, key, value, traceparent, session, subject, version, bytes, timeline)
+select topic.segment, m.partition, m.key, m.value::json, m.traceparent, m.session, m.subject, m.version,
        octet_length(m.value), (select ${timelineNow})
   from locked, holdfast.topic, message m
  where topic.id = ${log.id} and locked.n is not null
@@ -164,6 +167,7 @@ export function appendStatement(log: TopicLog, { id, messages, tick }: AppendBat
       tick,
       messages.map((message) => message.session ?? null),
       messages.map((message) => message.subject ?? null),
+      messages.map((message) => message.version ?? null),
     ],
   };
 }

@@ -130,9 +130,9 @@ export async function buryBatch(
       {
         text: `with ${heldSql}, fresh as (
             insert into holdfast.topic_dead_letter
-              (consumer, partition, message_id, published_at, key, subject, value, traceparent, session, code,
+              (consumer, partition, message_id, published_at, key, subject, version, value, traceparent, session, code,
                message, outcome, attempts, expires_at)
-            select $1, r.partition, r.id, r.published_at, r.key, r.subject, r.value, r.traceparent, r.session,
+            select $1, r.partition, r.id, r.published_at, r.key, r.subject, r.version, r.value, r.traceparent, r.session,
                    $7, $8, $9, batch.attempts, clock_timestamp() + $10::float8 * interval '1 millisecond'
               from batch join ${log.table} r
                 on batch.letters is null and r.partition = $2 and r.xid = $6::xid8 and r.id = $5::bigint

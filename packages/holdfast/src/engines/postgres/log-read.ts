@@ -101,7 +101,7 @@ const newXid = (log: TopicLog, n: string) => `
 export const nothing = "'1:1:'::pg_snapshot";
 
 /** A value's stored size stands in for its length where an earlier version has not noted that. */
-const messageColumns = `r.id, r.published_at, r.key, r.value, r.traceparent, r.session, r.subject, r.xid, r.timeline,
+const messageColumns = `r.id, r.published_at, r.key, r.value, r.traceparent, r.session, r.subject, r.version, r.xid, r.timeline,
         coalesce(r.bytes, pg_column_size(r.value)) as size`;
 
 const readSql = (log: TopicLog) => `
@@ -162,7 +162,7 @@ with asked as (
         ) s
     ) r on f.letters is null
   union all
-  select f.partition, d.message_id, d.published_at, d.key, d.value, d.traceparent, d.session, d.subject,
+  select f.partition, d.message_id, d.published_at, d.key, d.value, d.traceparent, d.session, d.subject, d.version,
          null::xid8, null::int, null::int, 0, false
     from framed f join holdfast.topic_dead_letter d on d.id = any (f.letters)
 )
@@ -180,11 +180,11 @@ select a.partition, null::text as id, null::float8 as at, null::text as key,
             select count(*) from (
               select from (${windowRows(log, "f", "r.id")}) r
                where r.id > f.after_id limit ${passedMax}) p) end) as value,
-       null::text as traceparent, null::text as session, null::text as subject, null::text as place
+       null::text as traceparent, null::text as session, null::text as subject, null::int as version, null::text as place
   from asked a left join framed f on f.partition = a.partition
 union all
 select partition, id::text, date_part('epoch', published_at) * 1000, key, case when cut then null else value end,
-       traceparent, session, subject,
+       traceparent, session, subject, version,
        case when cut then '' else xid::text || ' ' || coalesce(timeline::text, '') end
   from batch`;
 
@@ -199,6 +199,7 @@ interface MessageRow {
   readonly subject: string | null;
   /** Transaction and timeline; null for a redriven message, empty for one that is too much for the batch. */
   readonly place: string | null;
+  readonly version: number | null;
 }
 
 /** What is known of a partition; only `held` when it is not held. */
@@ -311,6 +312,7 @@ function readMessage(row: MessageRow): ReadMessage {
     subject: row.subject ?? undefined,
     traceparent: row.traceparent ?? undefined,
     session: row.session ?? undefined,
+    ...(row.version === null ? {} : { version: row.version }),
   };
   // Not for handlers, and not for whoever prints or compares messages.
   const place: MessagePlace = {

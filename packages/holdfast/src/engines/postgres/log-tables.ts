@@ -127,6 +127,8 @@ function logTableSql(table: string): string {
       traceparent text,
       session text,
       subject text,
+      -- Version of the schema that the value was validated by.
+      version int,
       -- Length of the value as text.
       bytes int,
       -- Timeline of the server that took it: the id of a transaction means something only on its timeline.

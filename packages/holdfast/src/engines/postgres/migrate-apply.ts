@@ -8,6 +8,7 @@
  */
 import { currentCall, type HoldfastError } from "../../call/index.ts";
 import { fullJitterMs } from "../../resilience/index.ts";
+import { joinFeedsSql } from "./changes/feed-sql.ts";
 import { type Blocker, watchBlockers } from "./migrate-blockers.ts";
 import { blockedError, failedError, isLockTrouble } from "./migrate-error.ts";
 import type { MigrationFile } from "./migrate-files.ts";
@@ -74,8 +75,11 @@ async function applyOnce(
   await session.send({ text: file.sql });
   await placed;
   await begun;
+  // A table of a change feed is in it from its first row on that others can see.
+  const joined = session.push({ text: joinFeedsSql, values: [schema] });
   const recorded = session.push(recordSql(schema, file));
   const committed = session.push({ text: "commit" });
+  await joined;
   await recorded;
   await committed;
 }

@@ -29,10 +29,11 @@ export class TopicPublisher extends GroupCommit<AppendMessage, undefined, TopicL
     const call = currentCall();
     const traceparent = call && formatTraceparent(call.trace);
     const session = call?.session.encode() || undefined;
-    const outgoing = messages.map(({ partition, key, json, subject }) => ({
+    const outgoing = messages.map(({ partition, key, json, subject, version }) => ({
       partition,
       key,
       json,
+      version,
       traceparent,
       session,
       subject,

@@ -124,6 +124,7 @@ create table holdfast.topic_dead_letter (
   published_at timestamptz not null,
   key text not null,
   subject text,
+  version int,
   value json not null,
   traceparent text,
   session text,

@@ -18,6 +18,7 @@ import type { ReadMessage } from "./log-read.ts";
 import { rotateLog } from "./log-rotation.ts";
 import { boundedSessions } from "./log-session.ts";
 import { openTopicLog, type TopicLog } from "./log-tables.ts";
+import { registerVersions } from "./message-schemas.ts";
 import type { DatabaseNodes } from "./nodes.ts";
 import { once } from "./once.ts";
 import type { OutboxDestination } from "./outbox/destination.ts";
@@ -43,11 +44,16 @@ const careMsMax = 60_000;
 /** @param home nodes of the topic's home database; connections are made when first needed */
 export function postgresTopic(declaration: Topic<never>, home: DatabaseNodes, clock: Clock): PostgresTopic {
   const { name } = declaration;
-  const { partitions, retentionMs, backlogMax } = declaration.options;
+  const { partitions, retentionMs, backlogMax, versions } = declaration.options;
   const wakeup = topicWakeup(home, clock);
   const use = boundedSessions(home.primary(home.home), clock);
 
-  const openLog = once<TopicLog>(() => use((session) => openTopicLog(session, name, partitions)));
+  const openLog = once<TopicLog>(() =>
+    use(async (session) => {
+      if (versions) await registerVersions(session, `topic/${name}`, versions.description);
+      return openTopicLog(session, name, partitions);
+    }),
+  );
   const consumers = new Map<string, () => Promise<{ log: TopicLog; consumerId: number }>>();
   const filters = new Map<string, string | undefined>();
   const consumerOf = (consumer: string, opening?: ConsumerOpening) => {

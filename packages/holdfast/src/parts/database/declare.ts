@@ -11,6 +11,8 @@ import { insideTransaction } from "../outbox/index.ts";
 import { type Bindable, namingProblem } from "../part.ts";
 import { boundPort, currentWorld } from "../world.ts";
 
+import type { RowOf } from "./changes/change.ts";
+import { type ChangeFeed, type ChangeFeedOptions, changeFeed } from "./changes/declare.ts";
 import type { Buildable } from "./compile-only.ts";
 import { type EverywhereOptions, everywhere, type Page } from "./everywhere/everywhere.ts";
 import type { Select } from "./everywhere/page-query.ts";
@@ -191,6 +193,16 @@ export interface Database<Tables> extends Bindable<FullDatabasePort> {
   assign(key: ShardKey, options?: AssignOptions): Promise<Assignment>;
   /** From values to keys. @throws {HoldfastError} HOLDFAST_INPUT_INVALID when no such lookup is declared */
   lookup(name: string): Lookup<Tables>;
+  /**
+   * What is committed to a table, in every shard, as a topic: a part, to be exported beside the database and consumed
+   * by workers. Each call declares one; feeds of one table need names of their own. @see ChangeFeedOptions
+   *
+   * @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once
+   */
+  changes<Table extends keyof Tables & string>(
+    table: Table,
+    options?: ChangeFeedOptions,
+  ): ChangeFeed<RowOf<Tables[Table]>>;
   /** The tables that every node has a copy of. */
   readonly reference: Reference<Tables>;
 }
@@ -233,6 +245,7 @@ export function database<Tables>(name: string, options: DatabaseOptions = {}): D
       reported(handle, "totals", () => totals<Row>(scatterDatabase(handle), how, select)),
     assign: (key, how = {}) => reported(handle, "assign", async () => boundPort(handle).assign(key, how)),
     lookup: (lookup) => lookupHandle<Tables>(handle, lookup),
+    changes: (table, how) => changeFeed(handle, table, how),
     get reference() {
       return referenceHandle<Tables>(handle);
     },

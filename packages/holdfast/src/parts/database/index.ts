@@ -1,3 +1,18 @@
+export type {
+  Change,
+  ChangeOrigin,
+  MarkerChange,
+  RowChange,
+  RowOf,
+  TruncateChange,
+} from "./changes/change.ts";
+export {
+  type ChangeFeed,
+  type ChangeFeedOptions,
+  changeFeedDefaults,
+  feedOf,
+  type ResolvedFeed,
+} from "./changes/declare.ts";
 export {
   type AnyDatabase,
   type Database,

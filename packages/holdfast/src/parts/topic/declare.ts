@@ -12,16 +12,19 @@ import {
   HoldfastError,
   refuseProblems,
 } from "../../call/index.ts";
-import type { AnyDatabase } from "../database/index.ts";
-import { appendIn, type InTransaction, refuseInside } from "../outbox/index.ts";
-import { type Bindable, namingProblem } from "../part.ts";
+import { appendIn, type InTransaction, type OutboxEntry, refuseInside } from "../outbox/index.ts";
+import { type Bindable, type DatabasePart, namingProblem } from "../part.ts";
+import { type Versions, versionsOf } from "../schema/index.ts";
 import { boundPort, currentWorld } from "../world.ts";
 import { type ConsumerHandle, consumerHandle } from "./consumer.ts";
 import type { ConsumerState, OutgoingMessage, TopicPort } from "./port.ts";
 import { prepareMessage } from "./prepare-message.ts";
 
 export interface TopicOptions<Schema extends StandardSchemaV1> {
-  /** Any Standard Schema (Valibot, Zod, ArkType …): what does not fit is refused at `publish`. */
+  /**
+   * Any Standard Schema (Valibot, Zod, ArkType …): what does not fit is refused at `publish`. Of a schema that changes
+   * through the years: `versions("full", [OrderV1, OrderV2])`.
+   */
   readonly schema: Schema;
   /** Messages with one key keep their order. At most 255 characters. */
   readonly keyBy: (value: StandardSchemaV1.InferOutput<Schema>) => string;
@@ -33,7 +36,7 @@ export interface TopicOptions<Schema extends StandardSchemaV1> {
   /** Number of partitions, 1 to 256: the most members of a group that can work at once. Default 8. */
   readonly partitions?: number;
   /** The database whose first node keeps the log. Default: the system's first database. */
-  readonly home?: AnyDatabase;
+  readonly home?: DatabasePart;
   /** Largest message, as JSON, in bytes. Default 1 MiB. */
   readonly maxMessageBytes?: number;
   /**
@@ -64,12 +67,14 @@ export interface BacklogOptions {
 
 export interface ResolvedTopicOptions {
   readonly partitions: number;
-  readonly home: AnyDatabase | undefined;
+  readonly home: DatabasePart | undefined;
   readonly maxMessageBytes: number;
   readonly retentionMs: number;
   /** Whether messages have subjects. */
   readonly hasSubjects: boolean;
   readonly backlogMax: Required<BacklogOptions> | undefined;
+  /** Of a schema that was declared with `versions`. */
+  readonly versions: Versions | undefined;
 }
 
 export const topicDefaults = { partitions: 8, maxMessageBytes: 1 << 20, retentionMs: 86_400_000 } as const;
@@ -105,6 +110,12 @@ export interface Topic<Value> extends Bindable<TopicPort> {
   consumer(name: string): ConsumerHandle;
   /** All of its consumers, and how far each is behind. */
   consumers(): Promise<readonly ConsumerState[]>;
+  /**
+   * For parts that append messages in transactions of their own, such as a schedule.
+   *
+   * @throws {HoldfastError} HOLDFAST_INPUT_INVALID when it does not fit
+   */
+  prepare(value: Value): Promise<OutboxEntry>;
 }
 
 /** @throws {HoldfastError} HOLDFAST_OPTIONS_INVALID with every problem at once */
@@ -122,6 +133,7 @@ export function topic<Schema extends StandardSchemaV1>(
     keyBy,
     route,
     partitions: resolved.partitions,
+    versions: resolved.versions,
     bytesMax: resolved.maxMessageBytes,
   } as const;
   const during = <T>(operation: string, run: (port: TopicPort) => Promise<T>): Promise<T> =>
@@ -132,6 +144,7 @@ export function topic<Schema extends StandardSchemaV1>(
     kind: "topic",
     name,
     options: resolved,
+    prepare: async (value) => outboxEntry(await prepareMessage(rule, value)),
     publish: (value, { in: tx } = {}) =>
       currentWorld(handle).seam.operation("topic", name, "publish", currentCall(), async () => {
         if (tx === undefined) refuseInside(handle, "publish");
@@ -150,11 +163,15 @@ export function topic<Schema extends StandardSchemaV1>(
   return handle;
 }
 
-function outboxEntry({ key, json, subject }: OutgoingMessage, call: Call | undefined) {
+/** What an entry of the outbox says beside key and value, when it is a topic's. */
+export type TopicEntryOptions = Pick<OutgoingMessage, "subject" | "version">;
+
+function outboxEntry({ key, json, subject, version }: OutgoingMessage, call?: Call): OutboxEntry {
+  const plain = subject === undefined && version === undefined;
   return {
     key,
     json,
-    ...(subject === undefined ? {} : { options: JSON.stringify({ subject }) }),
+    ...(plain ? {} : { options: JSON.stringify({ subject, version } satisfies TopicEntryOptions) }),
     traceparent: call && formatTraceparent(call.trace),
     session: call?.session.encode() || undefined,
   };
@@ -179,6 +196,7 @@ function resolveTopicOptions<Schema extends StandardSchemaV1>(
     retentionMs: options.retentionMs ?? topicDefaults.retentionMs,
     hasSubjects: options.route !== undefined,
     backlogMax: options.backlogMax && { whenFull: "refuse", ...options.backlogMax },
+    versions: options.schema && versionsOf(options.schema),
   };
   const problems: string[] = [];
   const naming = namingProblem("topic", name);

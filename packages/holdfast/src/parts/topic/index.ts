@@ -4,6 +4,7 @@ export {
   type BacklogOptions,
   type ResolvedTopicOptions,
   type Topic,
+  type TopicEntryOptions,
   type TopicOptions,
   topic,
   topicDefaults,

@@ -9,6 +9,8 @@ export interface OutgoingMessage {
   readonly json: string;
   /** What consumers choose by, if the topic has subjects. */
   readonly subject?: string | undefined;
+  /** Of the schema that it was validated by, where the topic declares versions. */
+  readonly version?: number | undefined;
 }
 
 export interface StoredMessage<Value = unknown> {
@@ -24,6 +26,8 @@ export interface StoredMessage<Value = unknown> {
   readonly traceparent: string | undefined;
   /** What the session of that call knew, as `Session.encode` wrote it, if it knew anything. */
   readonly session: string | undefined;
+  /** Of the schema it was written with. `undefined`: the topic declared no versions then. */
+  readonly version?: number | undefined;
 }
 
 /** A batch as recorded at home: whoever reads it again gets the same messages under the same number. */

@@ -1,5 +1,6 @@
 /** From a value that was published to a message that every engine can store, or an error that names the fault. */
 import { checkValue, type ValueRule, valueError } from "../checked-value.ts";
+import type { Versions } from "../schema/index.ts";
 import { partitionOf } from "./partition-of.ts";
 import type { OutgoingMessage } from "./port.ts";
 import { subjectProblem } from "./subject.ts";
@@ -9,6 +10,7 @@ export interface MessageRule<Value> extends ValueRule<Value> {
   readonly keyBy: (value: Value) => string;
   readonly route?: ((value: Value) => string) | undefined;
   readonly partitions: number;
+  readonly versions: Versions | undefined;
 }
 
 const keyCharsMax = 255;
@@ -29,6 +31,12 @@ export async function prepareMessage<Value>(
     return [...(isKey ? [] : [keyProblem]), ...(misrouted ? [`route: ${misrouted}.`] : [])];
   });
   if ("problems" in checked) throw valueError(rule, checked.problems.join("; "), checked.data, checked.cause);
-  const message = { partition: partitionOf(key, rule.partitions), key, json: checked.json };
-  return subject === undefined ? message : { ...message, subject };
+  const version = rule.versions?.newest.version;
+  return {
+    partition: partitionOf(key, rule.partitions),
+    key,
+    json: checked.json,
+    ...(subject === undefined ? {} : { subject }),
+    ...(version === undefined ? {} : { version }),
+  };
 }

@@ -20,13 +20,14 @@ export function declaredParts(system: System): DeclaredParts {
     parts.set(name, { kind: "database", nodes, replicas, shards: shardCount });
   }
   // A topic's log and a queue's jobs live on the first node of their home, and have that node's replicas.
-  const replicasOf = (home = system.databases[0]) => home?.options.replicas ?? 0;
+  const replicasOf = (home = system.databases[0]?.name) =>
+    system.databases.find(({ name }) => name === home)?.options.replicas ?? 0;
   for (const { name, options } of system.topics) {
     const { partitions, home } = options;
-    parts.set(name, { kind: "topic", partitions, nodes: 1, replicas: replicasOf(home) });
+    parts.set(name, { kind: "topic", partitions, nodes: 1, replicas: replicasOf(home?.name) });
   }
   for (const { name, options } of system.queues) {
-    parts.set(name, { kind: "queue", nodes: 1, replicas: replicasOf(options.home) });
+    parts.set(name, { kind: "queue", nodes: 1, replicas: replicasOf(options.home?.name) });
   }
   for (const { name, options } of system.workers) {
     parts.set(name, { kind: "worker", instances: options.instances, from: options.from.name });

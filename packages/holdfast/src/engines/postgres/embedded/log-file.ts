@@ -4,7 +4,7 @@
  */
 import { copyFile, type FileHandle, open, readFile, stat, truncate } from "node:fs/promises";
 
-export const logBytesMax = 8 << 20;
+export const backlogBytesMax = 8 << 20;
 
 export function openLog(path: string): Promise<FileHandle> {
   return open(path, "a", 0o600);
@@ -17,7 +17,7 @@ export async function logSince(path: string, start: number): Promise<string> {
 }
 
 /** Sets a log that grew beyond the bound aside. Lines written at the same moment may be lost. */
-export async function boundLog(path: string, bytesMax = logBytesMax): Promise<void> {
+export async function boundLog(path: string, bytesMax = backlogBytesMax): Promise<void> {
   const size = (await stat(path).catch(() => undefined))?.size ?? 0;
   if (size <= bytesMax) return;
   await copyFile(path, `${path}.1`);

@@ -416,7 +416,9 @@ export class NodeServers implements RunningNode {
 
   #settings(id: ServerId): ServerSettings {
     const replicas = this.#replicas.length;
-    return nodeSettings(id, { record: this.#record, options: this.#options, quorum: this.#quorum, replicas });
+    const { major } = this.#means.binaries;
+    const facts = { record: this.#record, options: this.#options, quorum: this.#quorum, replicas, major };
+    return nodeSettings(id, facts);
   }
 
   /** Forgets replicas that are no longer wanted: a slot without a reader would keep WAL for nobody. */

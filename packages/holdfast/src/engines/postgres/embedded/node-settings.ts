@@ -15,9 +15,14 @@ export interface NodeFacts {
   readonly quorum: number;
   /** Replicas that there are. */
   readonly replicas: number;
+  /** Major version of Postgres. */
+  readonly major: number;
 }
 
-export function nodeSettings(id: ServerId, { record, options, quorum, replicas }: NodeFacts): ServerSettings {
+export function nodeSettings(
+  id: ServerId,
+  { record, options, quorum, replicas, major }: NodeFacts,
+): ServerSettings {
   const { maxConnections, sharedBuffersMiB, settings } = options;
   const { archiveDir } = record;
   return {
@@ -40,6 +45,7 @@ export function nodeSettings(id: ServerId, { record, options, quorum, replicas }
             password: record.password,
             slot: slotName(id),
             applicationName: fileName(id),
+            ...(options.syncSlots && major >= 17 ? { syncSlots: true } : {}),
           },
         }),
   };

@@ -25,6 +25,11 @@ export interface StartNodeOptions {
   readonly replicas?: number;
   /** Connections that each server accepts at once. Default 100. */
   readonly maxConnections?: number;
+  /**
+   * Have replicas keep the primary's failover slots, as change feeds read by, so that these go on behind a promotion.
+   * Default false. It takes Postgres 17, and lets long reads on replicas hold vacuum back on the primary.
+   */
+  readonly syncSlots?: boolean;
   /** Memory for pages, in MiB, of each server. Default 64. */
   readonly sharedBuffersMiB?: number;
   /** Further Postgres settings, by name, for each server; they win over Holdfast's. */

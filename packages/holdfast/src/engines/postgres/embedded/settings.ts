@@ -37,6 +37,8 @@ export interface FollowSettings {
   readonly slot: string;
   /** Name that the replica shows in pg_stat_replication. */
   readonly applicationName: string;
+  /** Keep the primary's failover slots as well, so that they go on behind a promotion: Postgres 17 or newer. */
+  readonly syncSlots?: boolean;
 }
 
 export const settingDefaults = { maxConnections: 100, sharedBuffersMiB: 64 } as const;
@@ -94,7 +96,9 @@ export function postgresConf(settings: ServerSettings): string {
     all.primary_slot_name = settings.follow.slot;
     // A long read may delay replay for this long before it is cancelled.
     all.max_standby_streaming_delay = "30s";
-    all.hot_standby_feedback = "off";
+    // Without it the primary may vacuum what a slot that is kept here still needs.
+    all.hot_standby_feedback = settings.follow.syncSlots ? "on" : "off";
+    if (settings.follow.syncSlots) all.sync_replication_slots = "on";
   }
   Object.assign(all, settings.extra);
   const lines = Object.entries(all).map(([name, value]) => `${settingName(name)} = ${quote(value)}`);
@@ -149,6 +153,8 @@ function conninfo(follow: FollowSettings): string {
     user: follow.user,
     password: follow.password,
     application_name: follow.applicationName,
+    // Slots are asked for over an ordinary connection, to whatever database.
+    ...(follow.syncSlots ? { dbname: "postgres" } : {}),
     keepalives_idle: "10",
     keepalives_interval: "5",
     keepalives_count: "3",

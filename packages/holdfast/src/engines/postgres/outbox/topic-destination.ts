@@ -1,5 +1,6 @@
 /** A topic as a destination of the outbox: messages are appended to its log, under the partition of their key. */
 import type { Clock } from "../../../clock/index.ts";
+import type { TopicEntryOptions } from "../../../parts/topic/index.ts";
 import { partitionOf } from "../../../parts/topic/partition-of.ts";
 import { appendStatement } from "../log-append.ts";
 import type { TopicLog } from "../log-tables.ts";
@@ -37,7 +38,7 @@ export function topicDestination(
         json,
         traceparent,
         session: knew,
-        subject: subjectOf(options),
+        ...optionsOf(options),
       }));
       return session.send(appendStatement(opened, { id: drawMarkerId(clock), messages: outgoing, tick }));
     },
@@ -47,7 +48,7 @@ export function topicDestination(
   };
 }
 
-/** A message's options in the outbox are its subject, if it has one. */
-function subjectOf(options: string | undefined): string | undefined {
-  return options === undefined ? undefined : (JSON.parse(options) as { readonly subject?: string }).subject;
+/** What the entry of a message says beside key and value: its subject and its version, where it has them. */
+function optionsOf(options: string | undefined): TopicEntryOptions {
+  return options === undefined ? {} : (JSON.parse(options) as TopicEntryOptions);
 }

@@ -70,8 +70,7 @@ export const moveActions: Readonly<Record<Exclude<MoveAction, "kept" | "finished
   },
   drain,
   async "hand-over"(context) {
-    const place = await handOver(context);
-    await noteMove(context, { data: { place } });
+    await noteMove(context, { data: await handOver(context) });
   },
   leave,
   flip,

@@ -12,10 +12,16 @@ import { readShardMap } from "../shard-map-store.ts";
 import { type PlainPlace, placeFrom, plainPlace, type ShardPlace } from "../shard-place.ts";
 import { ident, literal, type MoveContext, onHome, onSource, onTarget } from "./move-context.ts";
 import { unfence } from "./move-fence.ts";
-import { inTransaction } from "./move-record.ts";
+import { inTransaction, type MoveData } from "./move-record.ts";
+
+/** What the handover has settled: the place that the map is to have, and how far the source's log was. */
+export interface HandedOver {
+  readonly place: PlainPlace;
+  readonly leftAt: NonNullable<MoveData["leftAt"]>;
+}
 
 /** Everything of the source has arrived: numbers go on where they were, and the new place gets its name. */
-export async function handOver(context: MoveContext): Promise<PlainPlace> {
+export async function handOver(context: MoveContext): Promise<HandedOver> {
   const { move, nodes } = context;
   const { schema, schemaAfter } = move;
   const sequences = await onSource(context)((session) => readSequences(session, schema));
@@ -25,6 +31,9 @@ export async function handOver(context: MoveContext): Promise<PlainPlace> {
       .watch(move.source)
       .histories.lineOf(nodes.primary(move.source), facts.system, facts.timeline),
   }));
+  // Writers are fenced: whoever reads this log is past all of the shard's changes here.
+  const { system, timeline, lsn } = await onSource(context)(askInserted);
+  const leftAt = { system, timeline, lsn: lsn.toString() };
   return onTarget(context)(async (session) => {
     const { rowCount: unnamed } = await session.send({
       text: "select from pg_namespace where nspname = $1",
@@ -46,7 +55,7 @@ export async function handOver(context: MoveContext): Promise<PlainPlace> {
     const floor = await askInserted(session);
     await standbysHave(context, session, "flush_lsn", targetStandbysMs);
     const place: ShardPlace = { node: move.target, schema: schemaAfter, floor, left };
-    return plainPlace(place);
+    return { place: plainPlace(place), leftAt };
   });
 }
 

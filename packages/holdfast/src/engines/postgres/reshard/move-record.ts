@@ -45,6 +45,8 @@ export interface MoveData {
   readonly fence?: number;
   /** The place that the map is to have. */
   readonly place?: PlainPlace;
+  /** Where the source's log was when the shard was handed over: all that was written there lies before it. */
+  readonly leftAt?: { readonly system: string; readonly timeline: number; readonly lsn: string };
   /** How the copy went, for people. */
   readonly bytes?: number;
   readonly copyMs?: number;

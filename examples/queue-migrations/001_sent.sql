@@ -1,0 +1,1 @@
+create table sent (address text primary key, n int not null);
