@@ -135,11 +135,6 @@ for (const kind of deliveryKindNames) {
         expect(run.counts.attempt?.ok).toBeGreaterThan(0);
         expect(workload.done.kills).toBeGreaterThan(0);
         if (moving) expect(moving.moves.kept).toBeGreaterThan(0);
-        console.log(
-          name,
-          seed,
-          JSON.stringify([run.counts, workload.done, run.faults, run.results[0]?.notes]),
-        );
       });
     }
   }

@@ -88,10 +88,12 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
     },
     async background(signal, beside) {
       const { recorder } = beside;
+      const also = beside.config && kind.beside?.(beside.config.databases, signal);
       if (workers === "killed") {
         if (!beside.config) throw new Error("this target opens no world in another process");
         config = beside.config;
         await fleet.run(signal, beside);
+        await also;
         return;
       }
       const world = currentWorld();
@@ -100,6 +102,7 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
         kind.work({ world, recorder, signal, member: member(index) }),
       );
       await Promise.all(working);
+      await also;
     },
     conclude: () => [
       { f: "pending", value: null },
