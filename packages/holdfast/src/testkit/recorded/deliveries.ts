@@ -60,7 +60,11 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
   return {
     name: `${kindOptions.kind} to worker to table`,
     system: kind.system,
-    checkers: checkersNamed(kind.inOrder ? "delivery-in-order" : "delivery"),
+    checkers: checkersNamed(
+      "delivery",
+      ...(kind.inOrder ? ["delivery-in-order"] : []),
+      ...(kind.completionIsFinal ? ["delivery-final"] : []),
+    ),
     reads: ["pending", "dead-letters", "effects"],
     done: fleet.done,
     prepare: async () => {},

@@ -31,6 +31,7 @@ export function byChanges(options: DeliveryKindOptions): DeliveryKind {
     system: system("deliveries", { parts: { db, changes, collect } }),
     db,
     inOrder: false,
+    completionIsFinal: false,
     put: (message) =>
       db.at(message.key).write(async (tx) => {
         await tx.insertInto("source").values(message).execute();

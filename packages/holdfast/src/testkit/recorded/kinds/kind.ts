@@ -45,6 +45,8 @@ export interface DeliveryKind {
   readonly db: Database<DeliveryTables>;
   /** Whether the messages of a key keep their order. */
   readonly inOrder: boolean;
+  /** Whether a completion that was taken is durable. */
+  readonly completionIsFinal: boolean;
   /** Puts it in. */
   put(message: Delivery): Promise<void>;
   /** A worker's loop, recorded. Resolves when it has drained, after `signal` aborted. */
