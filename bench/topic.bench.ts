@@ -3,7 +3,7 @@
  * is one INSERT (its own commit, as ours); consuming is either `id > last`, which loses messages when commits
  * overtake each other and is here because it is what people write, or DELETE … FOR UPDATE SKIP LOCKED, the usual
  * queue table. Same server, same messages; what each consumer got is checked against what was published. Then, of ours: by
- * partitions, from publish to delivery, and with a transaction held open elsewhere on the server.
+ * partitions, from publish to delivery, published in transactions, and with a transaction held open elsewhere.
  */
 import { seededRandom, systemClock } from "holdfast/clock";
 import { installFramework, openDatabaseNodes } from "holdfast/postgres";
@@ -15,6 +15,7 @@ import { byPartitions } from "./topic/by-partitions.ts";
 import { type Click, drawClick } from "./topic/click.ts";
 import { concurrently, deliveredPerSecond, openFlow } from "./topic/flow.ts";
 import { whileHeld } from "./topic/held.ts";
+import { inTransaction } from "./topic/in-tx.ts";
 import { latency } from "./topic/latency.ts";
 
 const poolSize = 10;
@@ -98,12 +99,14 @@ const bench: Bench = {
       figures.push(...(await byPartitions(nodes, size, random)));
       const delays = await latency(nodes, theirs, size, random);
       const held = await whileHeld({ ...primary }, nodes, size, random);
-      figures.push(...delays.figures, ...held.figures);
+      const outbox = await inTransaction(postgres, size, random);
+      figures.push(...delays.figures, ...outbox.figures, ...held.figures);
       return {
         figures,
         checked: [
           `${published.ours} messages published and read ${rounds} times, each once and in order per key`,
           delays.checked,
+          outbox.checked,
           held.checked,
         ].join("; "),
       };

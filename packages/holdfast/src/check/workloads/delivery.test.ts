@@ -9,7 +9,7 @@ import type { AttemptValue } from "./delivery-facts.ts";
 
 const runs = fc.array(fc.nat(100_000), { maxLength: 120, size: "max" });
 const judged = (operations: readonly Operation[], inOrder = true) => {
-  const { verdict, witnesses } = checkDelivery(operations, { inOrder });
+  const { verdict, witnesses } = checkDelivery(operations, { inOrder, completionIsFinal: true });
   return { verdict, anomalies: new Set(witnesses.map(({ anomaly }) => anomaly)) };
 };
 
@@ -76,7 +76,7 @@ test("attempts may be counted in several numbers, the first of which counts most
     return [event("invoke", process, "attempt", value), event(end, process, "attempt", value)];
   };
   const of = (...parts: ReturnType<typeof event>[][]) =>
-    checkDelivery(pairEvents(numbered(parts.flat())).operations).verdict;
+    checkDelivery(pairEvents(numbered(parts.flat())).operations, { completionIsFinal: true }).verdict;
   expect(of(put, attempt(1, [1, 2], "fail"), attempt(2, [2, 1], "ok"))).toBe("ok");
   expect(of(put, attempt(1, [1, 2], "ok"), attempt(2, [2, 1], "fail"))).toBe("illegal");
   expect(of(put, attempt(1, [1, 2], "fail"), attempt(2, [1, 2], "ok"))).toBe("illegal");

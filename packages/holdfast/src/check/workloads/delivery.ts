@@ -27,17 +27,25 @@ import { listed, WorkloadFindings } from "./findings.ts";
 export interface DeliveryOptions {
   /** Whether messages of one key have to go in order. Default false. */
   readonly inOrder?: boolean;
+  /**
+   * Whether a completion that was taken is durable, so that nothing is handed out after it. Default false: a store may
+   * forget it in a crash, and the message comes again under a higher attempt.
+   */
+  readonly completionIsFinal?: boolean;
 }
 
 export function checkDelivery(operations: readonly Operation[], options: DeliveryOptions = {}): CheckResult {
-  const { inOrder = false } = options;
-  const findings = new WorkloadFindings(inOrder ? "delivery-in-order" : "delivery");
+  const { inOrder = false, completionIsFinal = false } = options;
+  const findings = new WorkloadFindings(
+    inOrder ? "delivery-in-order" : completionIsFinal ? "delivery-final" : "delivery",
+  );
   const facts = deliveryFacts(operations);
   const lost: DeliveryMessage[] = [];
   let redelivered = 0;
+  let again = 0;
   for (const message of facts.messages.values()) {
     judgeOrigin(message, findings);
-    judgeAttempts(message, findings);
+    if (judgeAttempts(message, findings, completionIsFinal)) again++;
     judgeEffects(message, facts, findings);
     if (isLost(message)) lost.push(message);
     if (message.attempts.length > 1) redelivered++;
@@ -45,6 +53,7 @@ export function checkDelivery(operations: readonly Operation[], options: Deliver
   const excuse = judgeLost(lost, facts, findings);
   if (inOrder) judgeDeliveryOrder(facts, findings);
   findings.note(`handed out more than once: ${redelivered}`);
+  findings.note(`of these after they had been completed: ${again}`);
   return findings.result(operations, excuse);
 }
 
@@ -56,8 +65,17 @@ function judgeOrigin({ id, puts, places, attempts }: DeliveryMessage, findings: 
   findings.add("unexpected", `${shownValue(id)} came out although ${why}.`, [...puts, ...seen]);
 }
 
-/** Duplicates only under a higher attempt; what another attempt has replaced, or followed, cannot have completed. */
-function judgeAttempts({ id, attempts }: DeliveryMessage, findings: WorkloadFindings): void {
+/**
+ * Duplicates only under a higher attempt; what another attempt has replaced cannot complete.
+ *
+ * @returns whether it was handed out after its completion
+ */
+function judgeAttempts(
+  { id, attempts }: DeliveryMessage,
+  findings: WorkloadFindings,
+  completionIsFinal: boolean,
+): boolean {
+  let again = false;
   const name = shownValue(id);
   const sorted = [...attempts].sort(attemptOrder);
   for (const [at, one] of sorted.entries()) {
@@ -75,12 +93,14 @@ function judgeAttempts({ id, attempts }: DeliveryMessage, findings: WorkloadFind
         `${name} was completed by an attempt that a higher one had replaced.`,
         [one, over],
       );
-    else
+    else again = true;
+    if (!over && completionIsFinal)
       findings.add("again-after-done", `${name} was completed, and handed out again afterwards.`, [
         one,
         highest,
       ]);
   }
+  return again;
 }
 
 function judgeEffects(message: DeliveryMessage, facts: DeliveryFacts, findings: WorkloadFindings): void {
@@ -142,6 +162,12 @@ export const deliveryCheckers: readonly Checker[] = [
     summary:
       "Acknowledged = delivered, dead letters and pending; again only under a higher attempt; a replaced attempt completes nothing; effects once.",
     check: (operations) => checkDelivery(operations),
+  },
+  {
+    ...common,
+    name: "delivery-final",
+    summary: "As delivery, and what was completed is not handed out again, as where completions are durable.",
+    check: (operations) => checkDelivery(operations, { completionIsFinal: true }),
   },
   {
     ...common,

@@ -14,7 +14,7 @@ afterAll(() => postgres?.stop());
 
 for (const kind of deliveryKindNames) {
   test(`${kind}: acknowledged messages have their effect once and in order, whoever dies`, {
-    timeout: 120_000,
+    timeout: 240_000,
   }, async () => {
     const workload = deliveries({
       kind,
@@ -22,15 +22,17 @@ for (const kind of deliveryKindNames) {
       members: 3,
       leaseMs: 1_000,
       workMs: 15,
-      poisonEvery: 50,
+      poisonEvery: 30,
     });
     const run = await runRecorded({
       workload,
       target: postgresTarget({ postgres }),
       seed: 1,
-      operations: 100,
-      pauseMs: 100,
-      operationMs: 10_000,
+      clients: 4,
+      operations: 20,
+      pauseMs: 500,
+      operationMs: 20_000,
+      healMs: 120_000,
     });
     expect(run.problems).toEqual([]);
     expect(workload.done.kills).toBeGreaterThan(0);

@@ -60,7 +60,11 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
   return {
     name: `${kindOptions.kind} to worker to table`,
     system: kind.system,
-    checkers: checkersNamed(kind.inOrder ? "delivery-in-order" : "delivery"),
+    checkers: checkersNamed(
+      "delivery",
+      ...(kind.inOrder ? ["delivery-in-order"] : []),
+      ...(kind.completionIsFinal ? ["delivery-final"] : []),
+    ),
     reads: ["pending", "dead-letters", "effects"],
     done: fleet.done,
     prepare: async () => {},
@@ -71,7 +75,7 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
           await kind.put({ key: key as string, number: value as number });
           return value;
         case "pending":
-          fleet.calm();
+          if (workers === "killed") await fleet.calm();
           // Nothing is under way any more: everything arrives.
           for (;;) {
             currentCall()?.signal?.throwIfAborted();
@@ -88,10 +92,12 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
     },
     async background(signal, beside) {
       const { recorder } = beside;
+      const also = beside.config && kind.beside?.(beside.config.databases, signal);
       if (workers === "killed") {
         if (!beside.config) throw new Error("this target opens no world in another process");
         config = beside.config;
         await fleet.run(signal, beside);
+        await also;
         return;
       }
       const world = currentWorld();
@@ -100,6 +106,7 @@ export function deliveries(options: DeliveriesOptions = {}): Deliveries {
         kind.work({ world, recorder, signal, member: member(index) }),
       );
       await Promise.all(working);
+      await also;
     },
     conclude: () => [
       { f: "pending", value: null },

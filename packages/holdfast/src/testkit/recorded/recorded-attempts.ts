@@ -53,7 +53,11 @@ export class OpenAttempt {
   }
 }
 
-/** The same port; each batch that it hands out is an attempt, numbered by the claim's epoch and within it. */
+/**
+ * The same port; each batch that it hands out is an attempt, numbered by the claim's epoch and within it.
+ *
+ * @param idOf what a message is in the history; `undefined` leaves it out
+ */
 export function recordedTopic<Value>(
   port: TopicPort,
   recorder: Recorder,
@@ -75,7 +79,8 @@ export function recordedTopic<Value>(
         const under = `${claim.partition} ${claim.epoch}`;
         const number = (tries.get(under) ?? 0) + 1;
         tries.set(under, number);
-        const messages = batch.messages.map(({ value }) => idOf(value as Value));
+        const ids = batch.messages.map(({ value }) => idOf(value as Value));
+        const messages = ids.filter((id) => id !== undefined);
         open.set(claim.partition, attempts.begin([Number(claim.epoch), number], messages));
       }
       return batch;

@@ -41,8 +41,11 @@ export class WorkerFleet {
     this.#options = options;
   }
 
-  /** From now on nothing goes wrong any more. */
-  calm(): void {
+  /** From now on nothing goes wrong any more; but first one was killed, and one stood still. */
+  async calm(): Promise<void> {
+    const { kills, pauses } = this.done;
+    if (kills === 0 || pauses === 0)
+      await until(() => this.done.kills > 0 && this.done.pauses > 0, { timeoutMs: 60_000 });
     this.#calm.abort();
   }
 
@@ -65,7 +68,8 @@ export class WorkerFleet {
         // One that has not begun to work loses nothing.
         await until(() => still.aborted || works(), { timeoutMs: worksMs }).catch(() => {});
         await this.#jump(index, beside);
-        if (beside.random.next() < 0.5) {
+        const { kills, pauses } = this.done;
+        if (kills === 0 || (pauses > 0 && beside.random.next() < 0.5)) {
           beside.note("kill -9", `worker-${index}`);
           await killed(child);
           this.done.kills++;

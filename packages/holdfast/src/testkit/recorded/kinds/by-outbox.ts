@@ -4,6 +4,7 @@
  */
 import { RefusedError } from "../workload.ts";
 import { topicKind } from "./by-topic.ts";
+import { comingRows } from "./coming-rows.ts";
 import type { DeliveryKind, DeliveryKindOptions } from "./kind.ts";
 
 /** One transaction in so many is undone. */
@@ -22,23 +23,8 @@ export function byOutbox(options: DeliveryKindOptions): DeliveryKind {
       }),
     // What waits in an outbox no consumer knows of yet: the rows tell how many have to come.
     async pending(world) {
-      let coming = 0;
-      for (const shard of db.shards()) {
-        const { source } = await shard.read("strong", (sql) =>
-          sql
-            .selectFrom("source")
-            .select((of) => of.fn.countAll<string>().as("source"))
-            .executeTakeFirstOrThrow(),
-        );
-        const { delivered } = await shard.read("strong", (sql) =>
-          sql
-            .selectFrom("delivered")
-            .select((of) => of.fn.count<string>("number").distinct().as("delivered"))
-            .executeTakeFirstOrThrow(),
-        );
-        coming += Number(source) - Number(delivered);
-      }
-      return Math.max(0, coming - (await kind.dead(world)).length) + (await kind.pending(world));
+      const coming = (await comingRows(db)) - (await kind.dead(world)).length;
+      return Math.max(0, coming) + (await kind.pending(world));
     },
   };
 }

@@ -44,6 +44,7 @@ export function byQueue(options: DeliveryKindOptions): DeliveryKind {
     system: system("deliveries", { parts: { db, jobs, collect } }),
     db,
     inOrder,
+    completionIsFinal: true,
     put: async (message) => {
       await jobs.enqueue(message);
     },

@@ -31,6 +31,7 @@ export function topicKind(options: DeliveryKindOptions): {
     system: system("deliveries", { parts: { db, events, collect } }),
     db,
     inOrder: true,
+    completionIsFinal: false,
     put: (message) => events.publish(message),
     pending: async (world) => Number(await world.port(events).lag(collect.name)),
     async dead() {

@@ -1,4 +1,5 @@
 /** All of them, by name. */
+import { byChanges } from "./by-changes.ts";
 import { byOutbox } from "./by-outbox.ts";
 import { byQueue } from "./by-queue.ts";
 import { byTopic } from "./by-topic.ts";
@@ -11,6 +12,7 @@ const kinds: Readonly<Record<DeliveryKindName, (options: DeliveryKindOptions) =>
   outbox: byOutbox,
   queue: byQueue,
   "ordered queue": byQueue,
+  "change feed": byChanges,
 };
 
 export const deliveryKindNames = Object.keys(kinds) as readonly DeliveryKindName[];

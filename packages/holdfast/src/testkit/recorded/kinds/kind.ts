@@ -2,6 +2,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { sql } from "kysely";
 import { HoldfastError } from "../../../call/index.ts";
+import type { DatabaseConfig } from "../../../engines/postgres/config.ts";
 import { type Database, database } from "../../../parts/database/index.ts";
 import type { System, World } from "../../../parts/index.ts";
 import type { Recorder } from "../../../record/index.ts";
@@ -37,17 +38,21 @@ export interface DeliveryKindOptions {
   readonly unguarded: boolean;
 }
 
-export type DeliveryKindName = "topic" | "outbox" | "queue" | "ordered queue";
+export type DeliveryKindName = "topic" | "outbox" | "queue" | "ordered queue" | "change feed";
 
 export interface DeliveryKind {
   readonly system: System;
   readonly db: Database<DeliveryTables>;
   /** Whether the messages of a key keep their order. */
   readonly inOrder: boolean;
+  /** Whether a completion that was taken is durable. */
+  readonly completionIsFinal: boolean;
   /** Puts it in. */
   put(message: Delivery): Promise<void>;
   /** A worker's loop, recorded. Resolves when it has drained, after `signal` aborted. */
   work(options: DeliveryWork): Promise<void>;
+  /** What has to run beside the clients for it, until `signal` aborts. */
+  beside?(databases: Readonly<Record<string, DatabaseConfig>>, signal: AbortSignal): Promise<void>;
   /** How many messages are neither completed nor dead letters yet. */
   pending(world: World): Promise<number>;
   /** Numbers of the dead letters. */
