@@ -320,7 +320,7 @@ test("a worker killed again and again in the middle of batches counts every mess
     while (!stop) {
       await publish(world, ...codes);
       published++;
-      await systemClock.sleep(10);
+      await systemClock.sleep(40);
     }
   })();
   let kills = 0;

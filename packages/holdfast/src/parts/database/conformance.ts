@@ -430,6 +430,29 @@ export function databaseSuite(options: DatabaseSuiteOptions): void {
       expect(await amountOf(id)).toBe(3);
     });
 
+    check(
+      "writeOnce tells the mark of the batch before, and keeps what it is told to keep of it",
+      async () => {
+        const id = fresh();
+        await insert(id);
+        const seen: (string | undefined)[] = [];
+        const apply = (sequence: bigint, mark: string, keepMark?: (before: string) => string) =>
+          port.writeOnce(
+            shardOf(id),
+            { consumer: `marking ${id}`, partition: 0, sequence, mark, keepMark },
+            async (_, before) => {
+              seen.push(before);
+            },
+          );
+        await apply(1n, "a");
+        await apply(2n, "b");
+        await apply(2n, "never");
+        await apply(3n, "c", (before) => `${before}+c`);
+        await apply(4n, "d");
+        expect(seen).toEqual([undefined, "a", "b", "b+c"]);
+      },
+    );
+
     check("only what a function throws of its own accord counts as its answer", async () => {
       const id = fresh();
       await insert(id);
