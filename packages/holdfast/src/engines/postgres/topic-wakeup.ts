@@ -96,10 +96,11 @@ function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeu
 
   const notify = (payload: string): Promise<void> =>
     use(async (session) => {
-      // A notification is a transaction of its own; nobody needs its flush.
-      session.push({ text: "begin read write; set local synchronous_commit = off" });
-      session.push({ text: "select pg_notify($1, $2)", values: [channel, payload] });
-      await session.send({ text: "commit" });
+      // A notification is a transaction of its own; nobody needs its flush. One message, because somebody waits for it.
+      const notice = `notify ${channel}, ${pg.escapeLiteral(payload)}`;
+      await session.send({
+        text: `begin read write; set local synchronous_commit = off; ${notice}; commit`,
+      });
     });
 
   let saidAtMs = Number.NEGATIVE_INFINITY;
@@ -118,10 +119,14 @@ function openWakeup(home: DatabaseNodes, clock: Clock, name: string): TopicWakeu
   };
   const sayLater = (): void => {
     if (saying || timer) return;
-    // The first word after a silence goes at once.
-    timer = clock.timer(Math.max(0, saidAtMs + notifyEveryMs - clock.monotonicMs()), () => {
-      saying = say();
-    });
+    const waitMs = saidAtMs + notifyEveryMs - clock.monotonicMs();
+    // The first word after a silence goes at once: a timer of no time would take a millisecond.
+    if (waitMs <= 0) saying = say();
+    else {
+      timer = clock.timer(waitMs, () => {
+        saying = say();
+      });
+    }
   };
 
   let heardAtMs = Number.NEGATIVE_INFINITY;

@@ -7,6 +7,7 @@ import { multirangeText, parseMultirange } from "./multirange.ts";
 import { enqueueStatements } from "./queue-append.ts";
 import { turnRing } from "./queue-ring.ts";
 import { bytesMax, outgoingJob, type RingScene, ringScene, workOff } from "./queue-testing.ts";
+import { cursorSql, ringSettings, windowRows } from "./queue-window.ts";
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -149,4 +150,24 @@ test("sets of numbers are written as Postgres writes its multiranges", async () 
     }),
     { numRuns: 50 },
   );
+});
+
+test("a look for work costs what is new, however much was handed out before", async () => {
+  await using scene = await ringScene(await postgres.freshDatabase());
+  const { port, nodes, store } = scene;
+  for (let round = 0; round < 4; round++) {
+    await port.enqueue(Array.from({ length: 5_000 }, (_, n) => outgoingJob(n)));
+    expect(await workOff(port, 1_000)).toHaveLength(5_000);
+  }
+  const look = `explain (analyze, buffers, format json)
+    select r.* from (${cursorSql(store)}) o cross join lateral (${windowRows(store, "o", "r.xid, r.seq", "100")}) r`;
+  const pages = await nodes.primary(nodes.home).use(async (session) => {
+    await session.send({ text: `begin; ${ringSettings}` });
+    const { rows } = await session.send<Record<string, [{ Plan: Record<string, number> }]>>({ text: look });
+    await session.send({ text: "commit" });
+    const plan = rows[0]?.["QUERY PLAN"]?.[0].Plan ?? {};
+    return (plan["Shared Hit Blocks"] as number) + (plan["Shared Read Blocks"] as number);
+  });
+  // The index of 20,000 jobs has some eighty pages.
+  expect(pages).toBeLessThan(30);
 });

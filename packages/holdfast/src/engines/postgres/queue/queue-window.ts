@@ -24,12 +24,19 @@ export const ringSettings =
 /** What was handed out before anything was: nothing. */
 export const nothing = "'1:1:'::pg_snapshot";
 
-/** Whether `r` lies in the window of `w` behind `(after_xid, after_seq)`. Two halves, each of them precise. */
+/**
+ * Whether `r` lies in the window of `w` behind `(after_xid, after_seq)`. Two halves, each of them precise.
+ *
+ * The first has one lower bound and not two: an index scan begins at one of them, and need not choose the later.
+ */
 function windowHalves(w: string): readonly [string, string] {
   const behind = `(r.xid, r.seq) > (${w}.after_xid, ${w}.after_seq)`;
+  const first = `pg_snapshot_xmax(${w}.from_snapshot)`;
+  const lower = `(r.xid, r.seq) > (greatest(${w}.after_xid, ${first}),
+      case when ${w}.after_xid >= ${first} then ${w}.after_seq else -1 end)`;
   const seen = `pg_visible_in_snapshot(r.xid, ${w}.to_snapshot)`;
   return [
-    `r.xid >= pg_snapshot_xmax(${w}.from_snapshot) and r.xid < pg_snapshot_xmax(${w}.to_snapshot) and ${behind} and ${seen}`,
+    `${lower} and r.xid < pg_snapshot_xmax(${w}.to_snapshot) and ${seen}`,
     `r.xid = any (array(select pg_snapshot_xip(${w}.from_snapshot))) and ${behind} and ${seen}`,
   ];
 }
