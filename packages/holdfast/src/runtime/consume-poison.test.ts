@@ -1,5 +1,5 @@
 /** Messages that throw, that kill, that never end: their partition goes on, and everything else counts once. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -218,40 +218,6 @@ test("a partition that is to stop at poison waits at it, with everything before 
   broken = false;
   await consumed(world);
   expect(await tallied(world)).toEqual({ k: 7 });
-});
-
-test("a message that kills its process each time is put aside, and nobody else's message is taken for it", {
-  timeout: 120_000,
-}, async () => {
-  const { config, world } = await scene();
-  const codes = Array.from({ length: 24 }, (_, n) => `code-${n}`);
-  await publish(world, ...codes, "killer");
-  const file = fileURLToPath(new URL("./fixtures/tally/killed-consumer.ts", import.meta.url));
-  let deaths = 0;
-  let child: ChildProcess | undefined;
-  let stop = false;
-  const running = (async () => {
-    while (!stop) {
-      child = spawn(process.execPath, [file], { stdio: ["pipe", "ignore", "inherit"] });
-      child.stdin?.end(JSON.stringify(config));
-      await once(child, "exit");
-      if (!stop) deaths++;
-    }
-  })();
-  cleanups.push(async () => {
-    stop = true;
-    child?.kill("SIGKILL");
-    await running;
-  });
-  await consumed(world, 90_000);
-  stop = true;
-  child?.kill("SIGKILL");
-  await running;
-  expect(deaths).toBeGreaterThanOrEqual(3);
-  expect(await tallied(world)).toEqual(Object.fromEntries(codes.map((code) => [code, 1])));
-  expect(await letters(world)).toMatchObject([
-    { key: "killer", failure: { code: "DIED", outcome: "unknown" } },
-  ]);
 });
 
 test("a replay applies again, on purpose, and a worker that is killed meanwhile changes nothing about how often", {
