@@ -45,7 +45,7 @@ export type JobState = "waiting" | "delayed" | "active" | "done" | "dead" | "can
 
 /** Why an attempt ended without success. */
 export interface JobFailure {
-  /** Such as HOLDFAST_DEADLINE; `ERROR` for what is no HoldfastError. */
+  /** Such as HOLDFAST_ATTEMPT_TIMEOUT; `ERROR` for what is no HoldfastError. */
   readonly code: string;
   readonly message: string;
   readonly outcome: "applied" | "not-applied" | "unknown";
