@@ -89,6 +89,7 @@ export class WorkAttempts<Value> {
     const open = new OpenJob<Value>({
       queue: worker.options.from.name,
       claimed: job,
+      nowMs: () => clock.wallMs(),
       signal: () => stop.signal,
       progress: (json) => this.#env.progress(job, json),
     });
