@@ -10,6 +10,7 @@ import { postgresInvalidationBus } from "../engines/postgres/bus.ts";
 import { postgresDatabase } from "../engines/postgres/database.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import { type OutboxDestination, startOutboxRelay } from "../engines/postgres/outbox/index.ts";
+import { type GuardedQueue, sweepJobGuards } from "../engines/postgres/queue/guard-sweep.ts";
 import { postgresQueue } from "../engines/postgres/queue/queue.ts";
 import { queueDestination } from "../engines/postgres/queue/queue-destination.ts";
 import { schedulesByHome, startScheduler } from "../engines/postgres/schedule/index.ts";
@@ -17,6 +18,7 @@ import { postgresTopic } from "../engines/postgres/topic.ts";
 import { developmentWatch } from "../engines/postgres/warnings/development-watch.ts";
 import type { DevelopmentWarning } from "../engines/postgres/warnings/warning.ts";
 import { type System, World } from "../parts/index.ts";
+import { isQueueWorker } from "../parts/worker/index.ts";
 import type { WorldConfig } from "./messages.ts";
 import { watchInDoubt } from "./recovery-watch.ts";
 import { pollShardMap } from "./shard-map-poll.ts";
@@ -48,6 +50,7 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
   if (watch) closers.push(() => watch.close());
 
   const nodesOf = new Map<string, DatabaseNodes>();
+  const guarded = new Map<string, GuardedQueue>();
   for (const database of system.databases) {
     const nodes = openDatabaseNodes(configured(config, database.name), {
       clock,
@@ -66,6 +69,13 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
           world.seam.operation("database", database.name, "lookup-sweep", undefined, () =>
             port.lookups.sweep(),
           ),
+        sweepGuards:
+          system.queues.length === 0
+            ? undefined
+            : () =>
+                world.seam.operation("database", database.name, "guard-sweep", undefined, () =>
+                  sweepJobGuards({ database: port, queues: guarded, nowMs: clock.wallMs() }),
+                ),
         settleReference: () => port.reference.settle(referenceMs),
       }),
       pollShardMap(nodes, clock),
@@ -106,6 +116,7 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
       () => port.close(),
     );
     world.bind(queue, port);
+    guarded.set(queue.name, { port, attemptMsMax: attemptMsMax(system, queue.name) });
     destinations.push(destination);
   }
 
@@ -144,6 +155,14 @@ export function openWorld(system: System, config: WorldConfig, env: WorldEnviron
       return closing;
     },
   };
+}
+
+/** The longest that an attempt of a job of the queue may take, whoever works for it. */
+function attemptMsMax({ workers }: System, queue: string): number {
+  const times = workers.flatMap((worker) =>
+    isQueueWorker(worker) && worker.options.from.name === queue ? worker.options.timeoutMs : [],
+  );
+  return Math.max(0, ...times);
 }
 
 function configured(config: WorldConfig, name: string) {

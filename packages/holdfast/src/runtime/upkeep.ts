@@ -13,13 +13,14 @@ export const upkeepMs = 3_600_000;
 export const referenceMs = 10_000;
 
 /**
- * Empties old commit markers and sweeps what lookups have left behind, about every hour; brings nodes that are behind
- * to the newest reference tables, about every ten seconds. @returns how to stop
+ * Empties old commit markers and sweeps what lookups and ended jobs have left behind, about every hour; brings nodes
+ * that are behind to the newest reference tables, about every ten seconds. @returns how to stop
  */
 export function keepUp(nodes: DatabaseNodes, clock: Clock, database?: UpkeepOfDatabase): () => void {
   const stops = [everyNowAndThen(clock, upkeepMs, () => maintainMarkers(nodes))];
   if (database && database.options.lookups.size > 0)
     stops.push(everyNowAndThen(clock, upkeepMs, database.sweepLookups));
+  if (database?.sweepGuards) stops.push(everyNowAndThen(clock, upkeepMs, database.sweepGuards));
   if (database?.options.reference && nodes.config.nodes.length > 1)
     stops.push(everyNowAndThen(clock, referenceMs, database.settleReference));
   return () => {
@@ -30,6 +31,8 @@ export function keepUp(nodes: DatabaseNodes, clock: Clock, database?: UpkeepOfDa
 export interface UpkeepOfDatabase {
   readonly options: Pick<ResolvedDatabaseOptions, "lookups" | "reference">;
   readonly sweepLookups: () => Promise<unknown>;
+  /** Of `job.apply`; absent in a system without queues. */
+  readonly sweepGuards?: (() => Promise<unknown>) | undefined;
   readonly settleReference: () => Promise<unknown>;
 }
 

@@ -89,6 +89,7 @@ export class WorkAttempts<Value> {
     const open = new OpenJob<Value>({
       queue: worker.options.from.name,
       claimed: job,
+      nowMs: () => clock.wallMs(),
       signal: () => stop.signal,
       progress: (json) => this.#env.progress(job, json),
     });
@@ -162,8 +163,16 @@ export class WorkAttempts<Value> {
   #failed(attempt: Attempt, error: unknown): void {
     if (this.#isStray(attempt)) return;
     // What it threw because it was told to stop is no news; why it was told is.
-    const reason = attempt.reason ?? error;
+    const reason = attempt.reason ?? this.#lateFor(attempt, error) ?? error;
     this.#end(attempt, this.#endOf(attempt, reason));
+  }
+
+  /** A part that the handler used may notice that the attempt's time is up before the sweep does. */
+  #lateFor({ job, deadlineAtMs }: Attempt, error: unknown): HoldfastError | undefined {
+    const { clock, worker } = this.#env;
+    const isDeadline = error instanceof HoldfastError && error.code === "HOLDFAST_DEADLINE";
+    if (!isDeadline || clock.monotonicMs() < deadlineAtMs) return undefined;
+    return timeoutError(job, worker.options.timeoutMs, error);
   }
 
   #endOf(attempt: Attempt, error: unknown): AttemptEnd {
@@ -238,11 +247,11 @@ function isThenable(answer: unknown): answer is PromiseLike<unknown> {
   );
 }
 
-function timeoutError({ id, attempt }: ClaimedJob, timeoutMs: number): HoldfastError {
+function timeoutError({ id, attempt }: ClaimedJob, timeoutMs: number, cause?: unknown): HoldfastError {
   return new HoldfastError(
-    "HOLDFAST_DEADLINE",
+    "HOLDFAST_ATTEMPT_TIMEOUT",
     `Attempt ${attempt} of job ${id} took longer than the worker's timeoutMs (${timeoutMs}). Give it more time, or do less in one job; a handler should stop when job.signal aborts.`,
-    { data: { id, attempt, timeoutMs } },
+    { data: { id, attempt, timeoutMs }, cause },
   );
 }
 

@@ -170,11 +170,28 @@ test("a handler that never returns does not hold up the others, and its attempt 
   );
   const [stuck = ""] = await enqueue("stuck", "next");
   await until(() => working.ends.some(({ job }) => job.value === "next"), "the next to be done");
-  expect(told).toMatchObject({ code: "HOLDFAST_DEADLINE" });
+  expect(told).toMatchObject({ code: "HOLDFAST_ATTEMPT_TIMEOUT" });
   expect(await port.get(stuck)).toMatchObject({
     state: "dead",
-    failure: { code: "HOLDFAST_DEADLINE", outcome: "unknown" },
+    failure: { code: "HOLDFAST_ATTEMPT_TIMEOUT", outcome: "unknown" },
   });
+  await working.stop();
+});
+
+test("an attempt that a call of its own told of its deadline first has run out of time as well", async () => {
+  const { enqueue, work, until, port } = workScene({ retry: { attemptsMax: 1 } });
+  const untilDeadline = () =>
+    new Promise<never>((_, reject) => {
+      const { signal } = currentCall() ?? {};
+      signal?.addEventListener("abort", () => reject(signal.reason));
+    });
+  const working = work(untilDeadline, { timeoutMs: 1_010 });
+  const [late = ""] = await enqueue("late");
+  await until(() => working.ends.length === 1, "the attempt to end");
+  expect(await port.get(late)).toMatchObject({
+    failure: { code: "HOLDFAST_ATTEMPT_TIMEOUT", outcome: "unknown" },
+  });
+  expect(working.errors).toMatchObject([{ error: { cause: { code: "HOLDFAST_DEADLINE" } } }]);
   await working.stop();
 });
 

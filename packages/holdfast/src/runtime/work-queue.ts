@@ -92,7 +92,7 @@ function isFinal(error: unknown): boolean {
 function stuckError(worker: string, strays: number): HoldfastError {
   return new HoldfastError(
     "HOLDFAST_HANDLERS_STUCK",
-    `${strays} handlers of worker "${worker}" have not returned though their time was up. The process ends, so that another can begin afresh; their attempts have failed with HOLDFAST_DEADLINE. Let handlers stop when job.signal aborts.`,
+    `${strays} handlers of worker "${worker}" have not returned though their time was up. The process ends, so that another can begin afresh; their attempts have failed with HOLDFAST_ATTEMPT_TIMEOUT. Let handlers stop when job.signal aborts.`,
     { data: { worker, strays } },
   );
 }

@@ -302,6 +302,35 @@ export function queueSuite(suite: QueueSuite): void {
     expect(await port.counts()).toMatchObject({ dead: 0 });
   });
 
+  test("a job is known from its enqueue until it can never come again", async () => {
+    const { port, join, claim } = scene();
+    const member = await join();
+    const delayed = outgoing("delayed", { due: { afterMs: 60_000 } });
+    const stranger = outgoing("stranger");
+    await port.enqueue([outgoing("done"), outgoing("dead"), outgoing("waiting"), delayed]);
+    const jobs = await claim(member, 3);
+    const ids = [...jobs.map(({ id }) => id), delayed.id, stranger.id];
+    const known = async () => (await port.known(ids)).map((id) => ids.indexOf(id)).sort();
+    expect(await known()).toEqual([0, 1, 2, 3]);
+    const [done, dead, again] = jobs;
+    if (!done || !dead || !again) throw new Error("there are no jobs");
+    await port.finish(member, [
+      { job: done, end: { kind: "done", resultJson: undefined } },
+      { job: dead, end: { kind: "dead", failure: failure() } },
+      { job: again, end: { kind: "retry", afterMs: 0, failure: failure() } },
+    ]);
+    expect(await known()).toEqual(expect.arrayContaining([1, 2, 3]));
+    await port.redrive({}, 1);
+    expect(await known()).toEqual(expect.arrayContaining([1, 2, 3]));
+    const [redriven] = (await claim(member, 2)).filter(({ id }) => id === dead.id);
+    if (!redriven) throw new Error("it was not redriven");
+    await port.finish(member, [{ job: redriven, end: { kind: "dead", failure: failure() } }]);
+    expect(await known()).toEqual(expect.arrayContaining([1, 2, 3]));
+    await port.discard({}, 1);
+    expect(await known()).not.toContain(4);
+    expect(await port.known([])).toEqual([]);
+  });
+
   test("dead letters that are discarded are gone", async () => {
     const { port, join, claim } = scene();
     const member = await join();

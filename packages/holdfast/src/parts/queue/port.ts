@@ -45,7 +45,7 @@ export type JobState = "waiting" | "delayed" | "active" | "done" | "dead" | "can
 
 /** Why an attempt ended without success. */
 export interface JobFailure {
-  /** Such as HOLDFAST_DEADLINE; `ERROR` for what is no HoldfastError. */
+  /** Such as HOLDFAST_ATTEMPT_TIMEOUT; `ERROR` for what is no HoldfastError. */
   readonly code: string;
   readonly message: string;
   readonly outcome: "applied" | "not-applied" | "unknown";
@@ -188,6 +188,12 @@ export interface QueuePort {
    */
   cancel(id: string): Promise<"cancelled" | "requested" | "ended" | "unknown">;
   get(id: string): Promise<JobView | undefined>;
+  /**
+   * Which of these jobs the store still has anything of, at most 1_000 of them: those that can come again (they wait,
+   * run, or are dead letters), and ended ones that are not cleared away yet, whether or not they are still shown. One
+   * that is not answered never comes again.
+   */
+  known(ids: readonly string[]): Promise<readonly string[]>;
   search(filter: JobFilter, limit: number, after: string | undefined): Promise<JobPage>;
   counts(): Promise<QueueCounts>;
   /**

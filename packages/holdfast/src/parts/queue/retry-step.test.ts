@@ -7,6 +7,7 @@ import { failureCharsMax, failureOf, retryStep } from "./retry-step.ts";
 const { retry } = queueDefaults;
 const unavailable = new HoldfastError("HOLDFAST_UNAVAILABLE", "Away. Wait.");
 const invalid = new HoldfastError("HOLDFAST_INPUT_INVALID", "Wrong. Mend it.");
+const slow = new HoldfastError("HOLDFAST_ATTEMPT_TIMEOUT", "Too slow.");
 const late = new HoldfastError("HOLDFAST_DEADLINE", "Too late.");
 const stray = new Error("anything");
 
@@ -15,8 +16,9 @@ test.each([
   { what: "permanent", error: invalid, unknown: "retry", kind: "dead" },
   { what: "unknown", error: stray, unknown: "retry", kind: "retry" },
   { what: "unknown, for people", error: stray, unknown: "dead-letter", kind: "dead" },
-  { what: "an attempt that took too long", error: late, unknown: "retry", kind: "retry" },
-  { what: "an attempt that took too long, for people", error: late, unknown: "dead-letter", kind: "dead" },
+  { what: "an attempt that took too long", error: slow, unknown: "retry", kind: "retry" },
+  { what: "an attempt that took too long, for people", error: slow, unknown: "dead-letter", kind: "dead" },
+  { what: "a call of the attempt that came too late", error: late, unknown: "retry", kind: "retry" },
 ] as const)("$what: $kind", ({ error, unknown, kind }) => {
   expect(retryStep(error, 1, 0.5, { ...retry, unknown }).kind).toBe(kind);
 });

@@ -1,6 +1,6 @@
 export { type Batch, type BatchHandler, openBatch } from "./batch.ts";
 export type { Worker } from "./declare.ts";
-export { type Job, jobGuardPrefix, OpenJob, progressBytesMax } from "./job.ts";
+export { type Job, jobGuardPrefix, jobGuardsPrefix, OpenJob, progressBytesMax } from "./job.ts";
 export {
   type ResolvedWorkerOptions,
   type WorkerOptions,

@@ -3,8 +3,9 @@
  *
  * An attempt can be cut off at any point, and the job comes again. What must not happen twice is done with `apply`:
  * the transaction also records that this job has been applied for this key, in the shard where its effects are, so
- * that a later attempt changes nothing there, from whatever process. That record is not removed: however long retries
- * take, and when a dead letter is redriven, it is found. A key with a time limit could not promise that.
+ * that a later attempt changes nothing there, from whatever process. That record stays for as long as the queue knows
+ * the job: however long retries take, and when a dead letter is redriven, it is found. A key with a time limit could
+ * not promise that.
  */
 import { createHash } from "node:crypto";
 import type { Transaction } from "kysely";
@@ -50,6 +51,8 @@ export const progressBytesMax = 16 << 10;
 export interface JobEnvironment {
   readonly queue: string;
   readonly claimed: ClaimedJob;
+  /** Wall time, in milliseconds. */
+  readonly nowMs: () => number;
   /** Of the attempt. Made when it is asked for. */
   readonly signal: () => AbortSignal;
   /** Keeps progress, as JSON. */
@@ -114,7 +117,7 @@ export class OpenJob<Value> implements Job<Value> {
     run: (tx: Transaction<Tables>) => Promise<void>,
   ): Promise<boolean> {
     const { queue, claimed } = this.#env;
-    const guard = jobGuard(queue, claimed.id, key);
+    const guard = jobGuard(queue, claimed.id, key, this.#env.nowMs());
     const place = `${database.name} ${guard.consumer}`;
     this.#applied ??= new Set();
     if (this.#applied.has(place)) throw appliedTwiceError(queue, claimed.id, database.name);
@@ -124,16 +127,25 @@ export class OpenJob<Value> implements Job<Value> {
   }
 }
 
+/** The consumer of a job's guard begins so; then follow the name of the queue, a colon, and the id of the job. */
+export const jobGuardsPrefix = "job:";
+
 /** Guards of a queue's jobs begin so, and then follows the id of the job. */
 export function jobGuardPrefix(queue: string): string {
-  return `job:${queue}:`;
+  return `${jobGuardsPrefix}${queue}:`;
 }
 
-function jobGuard(queue: string, id: string, key: ShardKey): EffectGuard {
+/** Its mark is when it was made: whoever sweeps leaves young guards alone. */
+function jobGuard(queue: string, id: string, key: ShardKey, nowMs: number): EffectGuard {
   const parts = Array.isArray(key) ? key.map(String) : [String(key)];
   // A digest, because the guard is part of an index, and keys may be long.
   const digest = createHash("sha256").update(JSON.stringify(parts)).digest("base64url").slice(0, 22);
-  return { consumer: `${jobGuardPrefix(queue)}${id}:${digest}`, partition: 0, sequence: 1n };
+  return {
+    consumer: `${jobGuardPrefix(queue)}${id}:${digest}`,
+    partition: 0,
+    sequence: 1n,
+    mark: String(nowMs),
+  };
 }
 
 function appliedTwiceError(queue: string, id: string, database: string): HoldfastError {

@@ -29,7 +29,8 @@ export interface QueueWorkerOptions<Value> {
   readonly leaseMs?: number;
   /**
    * How long one attempt may take, in milliseconds, 10 to 86_400_000. Default 300_000 (5 minutes). Then its signal
-   * aborts, and after a second of grace it has failed with HOLDFAST_DEADLINE, whether or not the handler returns.
+   * aborts, and after a second of grace it has failed with HOLDFAST_ATTEMPT_TIMEOUT, whether or not the handler
+   * returns.
    */
   readonly timeoutMs?: number;
   /**

@@ -271,6 +271,9 @@ export function memoryQueue(declaration: Pick<Queue<never>, "name" | "options">,
       const job = jobs.get(id);
       return job && viewOf(job);
     },
+    async known(ids) {
+      return ids.filter((id) => jobs.has(id));
+    },
     async search(filter, limit, after) {
       tick();
       const found = sortById(

@@ -11,7 +11,8 @@ import type { FeedEvent, FeedStatus } from "./feed-event.ts";
 import { FeedHome } from "./feed-home.ts";
 import { FeedMoves } from "./feed-moves.ts";
 import { feedObjectName } from "./feed-names.ts";
-import { NodeRelay, type RelayStep } from "./node-relay.ts";
+import { NodeRelay } from "./node-relay.ts";
+import type { RelayStep } from "./relay-options.ts";
 
 export interface RelayedFeed {
   readonly feed: Pick<ChangeFeed<never>, "name" | "options">;

@@ -88,6 +88,23 @@ export function oneJobSql(store: QueueStore, kept: Kept): string {
   union all select id, state, token from (${keptJobs(store, "id = $1::uuid", kept)}) j`;
 }
 
+/** Those of which there is a row anywhere, whatever its state: one statement, so that none is seen between places. */
+export async function knownJobs(
+  session: PgSession,
+  { id, ready }: QueueStore,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  const { rows } = await session.send<{ id: string }>({
+    text: `
+      select asked.id from unnest($1::uuid[]) as asked (id)
+       where exists (select from ${ready} r where r.id = asked.id)
+          or exists (select from holdfast.queue_timer t where t.queue = ${id} and t.id = asked.id)
+          or exists (select from holdfast.queue_kept k where k.queue = ${id} and k.id = asked.id)`,
+    values: [ids],
+  });
+  return rows.map((row) => row.id);
+}
+
 interface ViewRow {
   readonly id: string;
   readonly state: JobState;

@@ -28,7 +28,7 @@ import { leaveQueue } from "./queue-return.ts";
 import { trimQueue, turnRing } from "./queue-ring.ts";
 import { openQueueStore, type QueueStore, wakeKey } from "./queue-tables.ts";
 import { QueueUpkeep } from "./queue-upkeep.ts";
-import { searchJobs } from "./queue-view.ts";
+import { knownJobs, searchJobs } from "./queue-view.ts";
 
 export interface PostgresQueue extends QueuePort {
   /** Sends what waits, ends waiting, and gives the listening connection back. The pools are their owner's. */
@@ -217,6 +217,10 @@ export function ringQueue(declaration: Queue<never>, home: DatabaseNodes, clock:
         patience(),
       );
       return jobs[0];
+    },
+    async known(ids) {
+      const store = await openStore();
+      return use((session) => knownJobs(session, store, ids), patience());
     },
     async search(filter, limit, after) {
       const store = await openStore();

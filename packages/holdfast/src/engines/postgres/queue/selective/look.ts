@@ -119,6 +119,19 @@ function viewOf(row: ViewRow): JobView {
   };
 }
 
+/** Those of which there is a row, also when it is not shown any more. */
+export async function knownJobs(
+  session: PgSession,
+  queueId: number,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  const { rows } = await session.send<{ id: string }>({
+    text: "select id from holdfast.selective_job where queue = $1 and id = any ($2::uuid[])",
+    values: [queueId, ids],
+  });
+  return rows.map((row) => row.id);
+}
+
 export async function countJobs(session: PgSession, queueId: number, keep: Keep): Promise<QueueCounts> {
   const { rows } = await session.send<{
     readonly waiting: number;

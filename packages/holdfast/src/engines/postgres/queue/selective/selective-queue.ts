@@ -21,7 +21,7 @@ import { type Attempts, attemptsOf } from "./attempts.ts";
 import { careForQueue } from "./care.ts";
 import { SelectiveEnqueuer } from "./enqueuer.ts";
 import { type Floors, openFloors } from "./floors.ts";
-import { countJobs, discardJobs, redriveJobs, searchJobs } from "./look.ts";
+import { countJobs, discardJobs, knownJobs, redriveJobs, searchJobs } from "./look.ts";
 import { rulesOf } from "./rules.ts";
 import { wholeGroupSql } from "./whole-group.ts";
 
@@ -230,6 +230,10 @@ export function selectiveQueue(declaration: Queue<never>, home: DatabaseNodes, c
         const { jobs } = await searchJobs(session, id, options, { ids: [job] }, 1, undefined);
         return jobs[0];
       });
+    },
+    async known(ids) {
+      const { id } = await open();
+      return use((session) => knownJobs(session, id, ids));
     },
     async search(filter, limit, after) {
       const { id } = await open();
