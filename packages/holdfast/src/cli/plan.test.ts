@@ -61,6 +61,44 @@ test("a system is planned by the requirements that it declares, and its parts ar
   );
 });
 
+test("a queue, a schedule that fills it and a change feed are planned, within the limits that they declare", async () => {
+  writeFileSync(
+    join(dir, "system.ts"),
+    `import { database, queue, schedule, service, system, worker } from "holdfast";
+    import * as v from "valibot";
+    const load = async () => ({ default: async () => {} });
+    const shop = database("shop", { migrations: new URL("./migrations/", import.meta.url), shards: { count: 4 } });
+    const mails = queue("mails", { schema: v.object({ to: v.string() }) });
+    const mailer = worker("mailer", { from: mails, load });
+    const nightly = schedule("nightly", { cron: "0 3 * * *", to: mails, message: () => ({ to: "all" }) });
+    const orders = shop.changes("order");
+    const index = worker("index", { from: orders, load });
+    const api = service("api", { load: async () => ({ default: { fetch: () => new Response("") } }) });
+    const later = (part: string) => ({ part, does: "write", async: true }) as const;
+    export default system("shop", {
+      parts: { shop, mails, mailer, nightly, orders, index, api },
+      requirements: {
+        operations: {
+          order: {
+            does: "write",
+            ratePerSecond: 100,
+            path: ["api", "shop", later("mails"), later("mailer"), later("shop-order-changes"), later("index")],
+          },
+          night: { does: "write", calledBy: "nightly", ratePerSecond: 0.01, path: [later("mails"), later("mailer")] },
+        },
+      },
+    });`,
+  );
+  const { code, out, err } = await holdfast(["plan", "--json"]);
+  expect(err).toBe("");
+  expect(code).toBe(0);
+  const { estimates, findings } = JSON.parse(out);
+  const mid = (id: string) => estimates.find((one: { id: string }) => one.id === id)?.mid;
+  expect(mid("queues.mails.arrivals")).toBeCloseTo(300.03);
+  expect(mid("queues.shop-order-changes.arrivals")).toBe(300);
+  expect(findings.map(({ kind }: { kind: string }) => kind)).not.toContain("unbounded-queue");
+});
+
 test("what is wrong with requirements is told at once, with exit code 1", async () => {
   design('operations: { read: { does: "read", ratePerSecond: "5 MB", retries: -1, path: ["nowhere"] } }');
   const { code, err } = await holdfast(["plan"]);

@@ -1,4 +1,5 @@
 /** What a system's own code says of its parts, in the planner's words. */
+import { feedOf } from "../../parts/database/index.ts";
 import type { System } from "../../parts/index.ts";
 import type { DeclaredPart, DeclaredParts } from "./read-part.ts";
 
@@ -24,13 +25,24 @@ export function declaredParts(system: System): DeclaredParts {
     system.databases.find(({ name }) => name === home)?.options.replicas ?? 0;
   for (const { name, options } of system.topics) {
     const { partitions, home } = options;
-    parts.set(name, { kind: "topic", partitions, nodes: 1, replicas: replicasOf(home?.name) });
+    const limit = options.backlogMax?.messages ?? messagesIn(feedOf({ options })?.backlogBytesMax);
+    const replicas = replicasOf(home?.name);
+    parts.set(name, { kind: "topic", partitions, nodes: 1, replicas, ...(limit && { limit }) });
   }
   for (const { name, options } of system.queues) {
-    parts.set(name, { kind: "queue", nodes: 1, replicas: replicasOf(options.home?.name) });
+    const { home, maxLength: limit } = options;
+    parts.set(name, { kind: "queue", nodes: 1, replicas: replicasOf(home?.name), limit });
   }
   for (const { name, options } of system.workers) {
     parts.set(name, { kind: "worker", instances: options.instances, from: options.from.name });
   }
   return parts;
+}
+
+/** The smallest change that a feed tells, in bytes: what names its table, key and place. */
+const changeBytesMin = 100;
+
+/** Most changes that may wait where their bytes are limited. */
+function messagesIn(bytes: number | undefined): number | undefined {
+  return bytes === undefined ? undefined : Math.floor(bytes / changeBytesMin);
 }
