@@ -63,7 +63,12 @@ export async function relayChanges(
     for (const feed of forgotten)
       notice("info", `Change feed "${feed}" is not declared any more: its place in the log was given up`);
   }
-  const relay = openChangeRelay(feeds, { tell: (event) => notice(...feedNotice(event)) });
+  const relay = openChangeRelay(feeds, {
+    tell(event) {
+      // A new database has a line for each of its shards that says nothing.
+      if (event.kind !== "rows" || event.rows > 0) notice(...feedNotice(event));
+    },
+  });
   const late = new AbortController();
   const patience = clock.sleep(establishMsMax, AbortSignal.any([signal, late.signal])).then(
     () => notice("warn", "Change feeds have no place in the log yet; the parts start without waiting longer"),

@@ -156,7 +156,7 @@ export class WorkAttempts<Value> {
     if (this.#isStray(attempt)) return;
     const end = endOfResult(attempt.job, result);
     if (end.kind === "dead")
-      this.#report(attempt, new HoldfastError("HOLDFAST_INPUT_INVALID", end.failure.message));
+      this.#report(attempt, new HoldfastError("HOLDFAST_INPUT_INVALID", end.failure.message), end);
     this.#end(attempt, end);
   }
 
@@ -178,8 +178,9 @@ export class WorkAttempts<Value> {
   #endOf(attempt: Attempt, error: unknown): AttemptEnd {
     const { clock, worker } = this.#env;
     const { retry } = worker.options.from.options;
-    if (!attempt.isCancelled) this.#report(attempt, error);
-    return endOfFailure(attempt.job, error, attempt.isCancelled, clock.random.next(), retry);
+    const end = endOfFailure(attempt.job, error, attempt.isCancelled, clock.random.next(), retry);
+    if (!attempt.isCancelled) this.#report(attempt, error, end);
+    return end;
   }
 
   #isStray(attempt: Attempt): boolean {
@@ -231,8 +232,9 @@ export class WorkAttempts<Value> {
     if (this.#running.size > 0) this.#timer = clock.timer(this.#sweepMs, () => this.#sweep());
   }
 
-  #report(attempt: Attempt, error: unknown): void {
-    this.#env.report(error, { stage: "handle", id: attempt.job.id, attempt: attempt.job.attempt });
+  #report({ job }: Attempt, error: unknown, end: AttemptEnd): void {
+    const context = { stage: "handle", id: job.id, attempt: job.attempt } as const;
+    this.#env.report(error, end.kind === "dead" ? { ...context, isDead: true } : context);
   }
 
   #noteQuiet(): void {

@@ -11,6 +11,8 @@ export interface WorkErrorContext {
   readonly id?: string;
   /** Of the job at stage `handle`; elsewhere 1 for the first failure in a row. */
   readonly attempt: number;
+  /** At stage `handle`: this was the last attempt, and the job becomes a dead letter. */
+  readonly isDead?: true;
 }
 
 export interface WorkOptions<Value> {

@@ -129,7 +129,7 @@ test("a job that failed comes again after growing pauses, and is a dead letter a
     failure: { code: "ERROR", message: "attempt 4", outcome: "unknown" },
   });
   expect(working.errors.map(({ context }) => context)).toEqual(
-    [1, 2, 3, 4].map((attempt) => ({ stage: "handle", id, attempt })),
+    [1, 2, 3, 4].map((attempt) => ({ stage: "handle", id, attempt, ...(attempt === 4 && { isDead: true }) })),
   );
   await working.stop();
 });

@@ -133,13 +133,17 @@ export function resolveQueueOptions<Schema extends StandardSchemaV1>(
   if (typeof options.schema?.["~standard"]?.validate !== "function") {
     problems.push("schema should be a Standard Schema (Valibot, Zod, ArkType …)");
   }
-  const whole = (field: string, value: number | undefined, min: number, max: number) => {
-    if (value === undefined || (Number.isInteger(value) && value >= min && value <= max)) return;
+  const needed = (field: string, value: number | undefined, min: number, max: number) => {
+    if (Number.isInteger(value) && Number(value) >= min && Number(value) <= max) return;
     problems.push(`${field} should be a whole number from ${min} to ${max}, got ${value}`);
   };
+  const whole = (field: string, value: number | undefined, min: number, max: number) => {
+    if (value !== undefined) needed(field, value, min, max);
+  };
   const rate = (field: string, limit: RateLimit | undefined) => {
-    whole(`${field}.count`, limit?.count, 1, 1_000_000);
-    whole(`${field}.perMs`, limit?.perMs, 1_000, 86_400_000);
+    if (limit === undefined) return;
+    needed(`${field}.count`, limit.count, 1, 1_000_000);
+    needed(`${field}.perMs`, limit.perMs, 1_000, 86_400_000);
   };
   const one = (field: string, value: string, allowed: readonly string[]) => {
     if (!allowed.includes(value)) problems.push(`${field} should be ${allowed.join(" or ")}, got ${value}`);
@@ -170,7 +174,7 @@ export function resolveQueueOptions<Schema extends StandardSchemaV1>(
   rate("group.rate", group?.rate);
   whole("concurrencyMax", resolved.concurrencyMax, 1, 100_000);
   rate("rate", resolved.rate);
-  whole("priority.agingMs", resolved.priority?.agingMs, 1, 86_400_000);
+  if (resolved.priority) needed("priority.agingMs", resolved.priority.agingMs, 1, 86_400_000);
   whole("keepDoneMs", resolved.keepDoneMs, 1_000, 365 * 86_400_000);
   whole("keepDeadMs", resolved.keepDeadMs, 1_000, 3650 * 86_400_000);
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `queue "${name}"`, problems);

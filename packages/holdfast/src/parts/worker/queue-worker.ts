@@ -93,6 +93,12 @@ export function queueWorker<Value>(name: string, options: QueueWorkerOptions<Val
       "batch is for workers of a topic; jobs of a queue come one by one, `concurrency` at a time",
     );
   }
+  for (const field of ["batchBytes", "only", "onPoison", "startAt"]) {
+    if (field in options) problems.push(`${field} is for workers of a topic`);
+  }
+  for (const field of ["retry", "keepDeadMs"]) {
+    if (field in options) problems.push(`${field} of jobs is an option of their queue: declare it there`);
+  }
   problems.push(...accessProblems(options.access));
   refuseProblems("HOLDFAST_OPTIONS_INVALID", `worker "${name}"`, problems);
   return { kind: "worker", name, options: Object.freeze(resolved) };

@@ -1,4 +1,5 @@
 /** One instance of a worker: opens the world, loads the worker's module, works on its topic or queue. */
+import { HoldfastError } from "../../call/index.ts";
 import { systemClock } from "../../clock/index.ts";
 import { logOperations } from "../../observe/index.ts";
 import { installWorld } from "../../parts/index.ts";
@@ -44,7 +45,13 @@ runChild("start-part", async (start, channel) => {
         ...common,
         worker,
         queue: world.port(worker.options.from),
-        onError: (error, context) => logger.warn("a worker of jobs met an error", { error, ...context }),
+        onError(error, { isDead, ...context }) {
+          if (isDead) logger.warn("a job is a dead letter now", { error, ...context });
+          // An attempt that threw was logged when its operation ended; one that is too late has not ended.
+          else if (context.stage !== "handle" || isLate(error)) {
+            logger.warn("a worker of jobs met an error", { error, ...context });
+          }
+        },
       })
     : consumeTopic({
         ...common,
@@ -61,3 +68,7 @@ runChild("start-part", async (start, channel) => {
     },
   };
 });
+
+function isLate(error: unknown): boolean {
+  return error instanceof HoldfastError && ["HOLDFAST_DEADLINE", "HOLDFAST_ABORTED"].includes(error.code);
+}
