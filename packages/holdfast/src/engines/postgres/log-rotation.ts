@@ -10,8 +10,8 @@
 import type { TopicLog } from "./log-tables.ts";
 import { segmentCount, segmentTable, topicLock } from "./log-tables.ts";
 import { writeAtOnce } from "./log-transaction.ts";
+import { emptySegment, type RingSegment } from "./ring-segment.ts";
 import type { PgSession } from "./session.ts";
-import { sqlStateOf } from "./session-error.ts";
 import { removeConsumer } from "./topic-group.ts";
 
 /** Second key of the advisory lock that makes one process at a time turn a log. Beyond the slots of keys. */
@@ -75,46 +75,29 @@ export async function rotateLog(session: PgSession, log: TopicLog, retentionMs: 
   });
   const emptied: number[] = [];
   for (const { segment } of rows) {
-    if (await emptySegment(session, log, segment)) emptied.push(segment);
+    if (await emptySegment(session, segmentOf(log, segment))) emptied.push(segment);
   }
   await trim(session, log);
   await removeAbandoned(session, log);
   return emptied;
 }
 
-async function emptySegment(session: PgSession, log: TopicLog, segment: number): Promise<boolean> {
-  const { rows: first } = await session.send<{ passed: boolean }>({ text: passedSql(log, segment) });
-  if (!first[0]?.passed) return false;
-  await session.send({ text: "begin read write; set local lock_timeout = '50ms'" });
-  try {
-    const { rows } = await session.send<{ mine: boolean }>({ text: `select ${mine(log)} as mine` });
-    if (!rows[0]?.mine) return await rollback(session);
-    await session.send({ text: `lock table ${segmentTable(log, segment)} in access exclusive mode` });
-    const { rows: second } = await session.send<{ passed: boolean }>({ text: passedSql(log, segment) });
-    if (!second[0]?.passed) return await rollback(session);
-    await session.send({ text: `truncate ${segmentTable(log, segment)}` });
-    // Ticks from before it was sealed lead to nothing that is still there.
-    await session.send({
-      text: `with emptied as (
-               delete from holdfast.topic_sealed where topic = $1 and segment = $2 returning sealed_at
-             )
-             delete from holdfast.topic_tick t using emptied where t.topic = $1 and t.at < emptied.sealed_at`,
-      values: [log.id, segment],
-    });
-    await session.send({ text: "commit" });
-    return true;
-  } catch (error) {
-    if (sqlStateOf(error) === undefined) throw error;
-    await rollback(session);
-    // 55P03: somebody writes to it or reads from it, so it is left for the next round.
-    if (sqlStateOf(error) === "55P03") return false;
-    throw error;
-  }
-}
-
-async function rollback(session: PgSession): Promise<false> {
-  await session.send({ text: "rollback" });
-  return false;
+function segmentOf(log: TopicLog, segment: number): RingSegment {
+  return {
+    mine: mine(log),
+    passed: { text: passedSql(log, segment) },
+    tables: [segmentTable(log, segment)],
+    alongside: [
+      {
+        // Ticks from before it was sealed lead to nothing that is still there.
+        text: `with emptied as (
+                 delete from holdfast.topic_sealed where topic = $1 and segment = $2 returning sealed_at
+               )
+               delete from holdfast.topic_tick t using emptied where t.topic = $1 and t.at < emptied.sealed_at`,
+        values: [log.id, segment],
+      },
+    ],
+  };
 }
 
 /** Ephemeral consumers go when none of their members is left. */

@@ -7,8 +7,8 @@
  * under an exclusive one, when no transaction can still be writing to it. Whoever does not get the lock at once leaves
  * it for the next time.
  */
+import { emptySegment, type RingSegment } from "../ring-segment.ts";
 import type { PgSession } from "../session.ts";
-import { sqlStateOf } from "../session-error.ts";
 import type { Cursor } from "./cursor.ts";
 import { outboxLock, rotationSlot, segmentCount } from "./outbox-sql.ts";
 
@@ -78,58 +78,35 @@ export async function rotateOutbox(
     values: [retentionMs],
   });
   const emptied: number[] = [];
-  for (const { segment } of rows) if (await emptySegment(session, segment, passed)) emptied.push(segment);
+  for (const { segment } of rows) {
+    if (await emptySegment(session, segmentOf(segment, passed))) emptied.push(segment);
+  }
   const { rows: kept } = await session.send<{ since: string | null }>({
     text: "select min(since)::text as since from holdfast.outbox_segment",
   });
   return { emptied, keptSince: kept[0]?.since ?? undefined };
 }
 
-async function emptySegment(
-  session: PgSession,
-  segment: number,
-  passed: readonly Passed[],
-): Promise<boolean> {
-  const ask = {
-    text: passedSql(segment),
-    values: [
-      passed.map(({ destination }) => destination),
-      passed.map(({ cursor }) => (cursor.more ? cursor.from : cursor.to)),
-      passed.map(({ cursor }) => cursor.tick ?? null),
+function segmentOf(segment: number, passed: readonly Passed[]): RingSegment {
+  return {
+    mine,
+    passed: {
+      text: passedSql(segment),
+      values: [
+        passed.map(({ destination }) => destination),
+        passed.map(({ cursor }) => (cursor.more ? cursor.from : cursor.to)),
+        passed.map(({ cursor }) => cursor.tick ?? null),
+      ],
+    },
+    tables: [`holdfast.outbox_${segment}`],
+    alongside: [
+      { text: "delete from holdfast.outbox_segment where segment = $1", values: [segment] },
+      {
+        // Ticks from before all that is kept lead nowhere, but for those that cursors stand at.
+        text: `delete from holdfast.outbox_tick t
+          where t.at < (select min(since) from holdfast.outbox_segment) and t.id <> all ($1::uuid[])`,
+        values: [passed.flatMap(({ cursor }) => cursor.tick ?? [])],
+      },
     ],
   };
-  const { rows: first } = await session.send<{ passed: boolean }>(ask);
-  if (!first[0]?.passed) return false;
-  await session.send({ text: "begin read write; set local lock_timeout = '50ms'" });
-  try {
-    const { rows } = await session.send<{ mine: boolean }>({ text: `select ${mine} as mine` });
-    if (!rows[0]?.mine) return await rollback(session);
-    await session.send({ text: `lock table holdfast.outbox_${segment} in access exclusive mode` });
-    const { rows: second } = await session.send<{ passed: boolean }>(ask);
-    if (!second[0]?.passed) return await rollback(session);
-    await session.send({ text: `truncate holdfast.outbox_${segment}` });
-    await session.send({
-      text: "delete from holdfast.outbox_segment where segment = $1",
-      values: [segment],
-    });
-    // Ticks from before all that is kept lead nowhere, but for those that cursors stand at.
-    await session.send({
-      text: `delete from holdfast.outbox_tick t
-        where t.at < (select min(since) from holdfast.outbox_segment) and t.id <> all ($1::uuid[])`,
-      values: [passed.flatMap(({ cursor }) => cursor.tick ?? [])],
-    });
-    await session.send({ text: "commit" });
-    return true;
-  } catch (error) {
-    if (sqlStateOf(error) === undefined) throw error;
-    await rollback(session);
-    // 55P03: somebody writes to it or reads from it, so it is left for the next round.
-    if (sqlStateOf(error) === "55P03") return false;
-    throw error;
-  }
-}
-
-async function rollback(session: PgSession): Promise<false> {
-  await session.send({ text: "rollback" });
-  return false;
 }

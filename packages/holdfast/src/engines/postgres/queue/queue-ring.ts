@@ -12,6 +12,7 @@
  */
 
 import { writeAtOnce } from "../log-transaction.ts";
+import { emptySegment, type RingSegment } from "../ring-segment.ts";
 import type { PgSession } from "../session.ts";
 import { sqlStateOf } from "../session-error.ts";
 import { claimLockSql, timedNumber } from "./queue-claim.ts";
@@ -81,43 +82,24 @@ export async function turnRing(session: PgSession, store: QueueStore, kept: Kept
   });
   const emptied: number[] = [];
   for (const { segment } of rows) {
-    if (!(await emptySegment(session, store, segment))) break;
+    if (!(await emptySegment(session, segmentOf(store, segment)))) break;
     emptied.push(segment);
   }
   return emptied;
 }
 
-async function emptySegment(session: PgSession, store: QueueStore, segment: number): Promise<boolean> {
-  const passed = { text: passedSql(store, segment) };
-  const { rows: first } = await session.send<{ passed: boolean }>(passed);
-  if (!first[0]?.passed) return false;
-  await session.send({ text: `begin read write; set local lock_timeout = '${lockTimeoutMs}ms'` });
-  try {
-    const { rows } = await session.send<{ mine: boolean }>({ text: `select ${mine(store)} as mine` });
-    if (!rows[0]?.mine) return await rollback(session);
-    const tables = [store.ready, store.claim, store.end].map((table) => `${table}_${segment}`).join(", ");
-    await session.send({ text: `lock table ${tables} in access exclusive mode` });
-    const { rows: second } = await session.send<{ passed: boolean }>(passed);
-    if (!second[0]?.passed) return await rollback(session);
-    await session.send({ text: `truncate ${tables}` });
-    await session.send({
-      text: "delete from holdfast.queue_sealed where queue = $1 and segment = $2",
-      values: [store.id, segment],
-    });
-    await session.send({ text: "commit" });
-    return true;
-  } catch (error) {
-    if (sqlStateOf(error) === undefined) throw error;
-    await rollback(session);
-    // 55P03: somebody writes to it or reads from it, so it is left for the next round.
-    if (sqlStateOf(error) === "55P03") return false;
-    throw error;
-  }
-}
-
-async function rollback(session: PgSession): Promise<false> {
-  await session.send({ text: "rollback" });
-  return false;
+function segmentOf(store: QueueStore, segment: number): RingSegment {
+  return {
+    mine: mine(store),
+    passed: { text: passedSql(store, segment) },
+    tables: [store.ready, store.claim, store.end].map((table) => `${table}_${segment}`),
+    alongside: [
+      {
+        text: "delete from holdfast.queue_sealed where queue = $1 and segment = $2",
+        values: [store.id, segment],
+      },
+    ],
+  };
 }
 
 /** Forgets what is kept no longer, and evidence that nobody can ask about any more. */
