@@ -161,6 +161,10 @@ create table thing (owner ${type} not null references owner, number int not null
       "everywhere pages through all rows once, in order, and its session reads its own writes",
       async () => {
         await inCall(new Call(systemClock), async () => {
+          // From here on the session knows all that was written, so no replica may be behind that.
+          await db.totals({ level: "strong" }, (sql) =>
+            sql.selectFrom("owner").select(({ fn }) => [fn.countAll().as("owners")]),
+          );
           for (const n of [3, 17]) {
             await db.route((sql) =>
               sql
