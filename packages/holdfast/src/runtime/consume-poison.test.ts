@@ -2,41 +2,18 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { HoldfastError } from "../call/index.ts";
 import { systemClock } from "../clock/index.ts";
-import { migrateDatabase } from "../engines/postgres/migrate.ts";
-import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import { type BatchHandler, inWorld, type WorkerOptions, type World, worker } from "../parts/index.ts";
-import { startTestPostgres, type TestPostgres, until } from "../testkit/index.ts";
+import { until } from "../testkit/index.ts";
 import { consumeTopic } from "./consume.ts";
 import tallying, { count, counts, events } from "./fixtures/tally/parts.ts";
-import type { WorldConfig } from "./messages.ts";
-import { openWorld } from "./open-world.ts";
+import { twoNodeScene } from "./fixtures/two-node-scene.ts";
 
 type Event = { readonly code: string };
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startTestPostgres({ nodes: 2 });
-});
-afterAll(() => postgres?.stop());
-
-const cleanups: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function scene(): Promise<{ config: WorldConfig; world: World }> {
-  const database = await postgres.freshDatabase({ shards: 4 });
-  const nodes = openDatabaseNodes(database, { clock: systemClock, applicationName: "migrate" });
-  await migrateDatabase(counts, nodes);
-  await nodes.close();
-  const config = { name: "tallying", databases: { counts: database }, poolSize: 4 };
-  const open = openWorld(tallying, config, { clock: systemClock, applicationName: "test" });
-  cleanups.push(() => open.close());
-  return { config, world: open.world };
-}
+const { scene, cleanups } = twoNodeScene(tallying, counts);
 
 function consuming(
   world: World,

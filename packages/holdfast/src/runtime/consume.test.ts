@@ -1,39 +1,16 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Call, currentCall, HoldfastError, inCall, Session } from "../call/index.ts";
 import { systemClock } from "../clock/index.ts";
-import { migrateDatabase } from "../engines/postgres/migrate.ts";
-import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import { type Batch, type BatchHandler, currentWorld, inWorld, type World } from "../parts/index.ts";
-import { startTestPostgres, type TestPostgres, until } from "../testkit/index.ts";
+import { until } from "../testkit/index.ts";
 import { consumeTopic } from "./consume.ts";
 import type { ConsumeErrorContext, ConsumeOptions } from "./consume-options.ts";
 import tallying, { count, counts, events, tally } from "./fixtures/tally/parts.ts";
-import type { WorldConfig } from "./messages.ts";
-import { openWorld } from "./open-world.ts";
+import { twoNodeScene } from "./fixtures/two-node-scene.ts";
 
 type Event = { readonly code: string };
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startTestPostgres({ nodes: 2 });
-});
-afterAll(() => postgres?.stop());
-
-const cleanups: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function scene(): Promise<{ config: WorldConfig; world: World }> {
-  const database = await postgres.freshDatabase({ shards: 4 });
-  const nodes = openDatabaseNodes(database, { clock: systemClock, applicationName: "migrate" });
-  await migrateDatabase(counts, nodes);
-  await nodes.close();
-  const config = { name: "tallying", databases: { counts: database }, poolSize: 4 };
-  const open = openWorld(tallying, config, { clock: systemClock, applicationName: "test" });
-  cleanups.push(() => open.close());
-  return { config, world: open.world };
-}
+const { scene, cleanups } = twoNodeScene(tallying, counts);
 
 /** Consumes in this process until the test ends or `stop` is called. */
 function consuming(world: World, handler: BatchHandler<Event>, options: Partial<ConsumeOptions<Event>> = {}) {

@@ -1,9 +1,7 @@
-import { afterAll, afterEach, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import * as z from "zod";
 import { type Clock, systemClock } from "../clock/index.ts";
 import type { DatabaseConfig } from "../engines/postgres/config.ts";
-import { installFramework } from "../engines/postgres/install.ts";
-import { type DatabaseNodes, openDatabaseNodes } from "../engines/postgres/nodes.ts";
 import {
   inWorld,
   type Part,
@@ -16,69 +14,15 @@ import {
 } from "../parts/index.ts";
 import { startTestPostgres, type TestPostgres, until } from "../testkit/index.ts";
 import { loseDir } from "../testkit/lose-dir.ts";
+import { cleanups, expectEveryTick, scene } from "./fixtures/schedule-scene.ts";
 import ticking, { beat, main, ticks } from "./fixtures/ticker/parts.ts";
-import { type OpenWorld, openWorld } from "./open-world.ts";
-
-const cleanups: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+import type { OpenWorld } from "./open-world.ts";
 
 let shared: TestPostgres | undefined;
 afterAll(() => shared?.stop());
 async function fresh(): Promise<DatabaseConfig> {
   shared ??= await startTestPostgres();
   return shared.freshDatabase();
-}
-
-interface Scene {
-  readonly config: { name: string; databases: { main: DatabaseConfig }; poolSize: number };
-  readonly nodes: DatabaseNodes;
-  open(system: typeof ticking, clock?: Clock): OpenWorld;
-  /** What the topic holds, in the order of its log. */
-  sent(): Promise<Tick[]>;
-  sql(text: string, values?: readonly unknown[]): Promise<unknown[]>;
-}
-
-async function scene(database: DatabaseConfig): Promise<Scene> {
-  const config = { name: "test", databases: { main: database }, poolSize: 4 };
-  const nodes = openDatabaseNodes(database, { clock: systemClock, applicationName: "scene" });
-  cleanups.push(() => nodes.close());
-  await installFramework(nodes);
-  const sql: Scene["sql"] = (text, values = []) =>
-    nodes.primary(nodes.home).use(async (session) => {
-      session.push({ text: "begin read write" });
-      const { rows } = await session.send({ text, values });
-      await session.send({ text: "commit" });
-      return rows;
-    });
-  return {
-    config,
-    nodes,
-    sql,
-    open(declared, clock = systemClock) {
-      const open = openWorld(declared, config, { clock, applicationName: "test" });
-      cleanups.push(() => open.close());
-      return open;
-    },
-    async sent() {
-      const rows = (await sql("select id from holdfast.topic where name = 'ticks'")) as { id: number }[];
-      if (!rows[0]) return [];
-      return (
-        (await sql(`select value from holdfast.topic_${rows[0].id} order by id`)) as { value: Tick }[]
-      ).map(({ value }) => value);
-    },
-  };
-}
-
-/** Every tick between the first and the last is there, once, in order, under its number. */
-function expectEveryTick(sent: readonly Tick[], everyMs: number): void {
-  const [first] = sent;
-  expect(sent.map(({ number }) => number)).toEqual(sent.map((_, index) => index + 1));
-  expect(sent.map(({ scheduledAtMs }) => scheduledAtMs)).toEqual(
-    sent.map((_, index) => (first as Tick).scheduledAtMs + index * everyMs),
-  );
-  expect((first as Tick).scheduledAtMs % everyMs).toBe(0);
 }
 
 test("processes whose clocks are hours apart send each tick once, by the store's clock", async () => {

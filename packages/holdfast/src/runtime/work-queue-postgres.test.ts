@@ -1,37 +1,14 @@
 /** Workers of jobs on real servers: jobs of transactions, and large ones. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { systemClock } from "../clock/index.ts";
-import { migrateDatabase } from "../engines/postgres/migrate.ts";
-import { openDatabaseNodes } from "../engines/postgres/nodes.ts";
+import { expect, test } from "vitest";
 import { inWorld, type World } from "../parts/index.ts";
-import { startTestPostgres, type TestPostgres, until } from "../testkit/index.ts";
+import { until } from "../testkit/index.ts";
 import noting, { jobs, notes } from "./fixtures/jobs/parts.ts";
+import { twoNodeScene } from "./fixtures/two-node-scene.ts";
 import type { WorldConfig } from "./messages.ts";
-import { openWorld } from "./open-world.ts";
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startTestPostgres({ nodes: 2 });
-});
-afterAll(() => postgres?.stop());
-
-const cleanups: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function scene(): Promise<{ config: WorldConfig; world: World }> {
-  const database = await postgres.freshDatabase({ shards: 4 });
-  const nodes = openDatabaseNodes(database, { clock: systemClock, applicationName: "migrate" });
-  await migrateDatabase(notes, nodes);
-  await nodes.close();
-  const config = { name: "noting", databases: { notes: database }, poolSize: 4 };
-  const open = openWorld(noting, config, { clock: systemClock, applicationName: "test" });
-  cleanups.push(() => open.close());
-  return { config, world: open.world };
-}
+const { scene, cleanups } = twoNodeScene(noting, notes);
 
 function spawnWorker(config: WorldConfig, member: string): { child: ChildProcess; lines: string[] } {
   const file = fileURLToPath(new URL("./fixtures/jobs/work.ts", import.meta.url));
