@@ -11,8 +11,8 @@ const names = readdirSync(folder)
   .filter((file) => file.endsWith(".bench.ts"))
   .map((file) => file.replace(".bench.ts", ""));
 
-/** Starts the whole system twice, as other tests of the normal run do: it is part of the deep one. */
-const onlyDeep = ["start"];
+/** They start and kill whole systems, as other tests of the normal run do: these are part of the deep one. */
+const onlyDeep = ["start", "failover", "reshard"];
 const inThisRun = names.filter((name) => process.env.HOLDFAST_DEEP === "1" || !onlyDeep.includes(name));
 
 const run = async (...args: string[]): Promise<string> => {
