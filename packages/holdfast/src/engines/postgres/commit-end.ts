@@ -24,6 +24,19 @@ export async function commitWith(
   what: string,
 ): Promise<AppendEnd<readonly SqlResult<unknown>[]>> {
   const sent = statements.map((statement) => session.send<unknown>(statement));
+  if (charsOf(statements) > pipelinedChars) {
+    // This side may refuse what is too large, and then COMMIT would keep the rest: so it waits for the answers.
+    const answers = await Promise.allSettled(sent);
+    const failed = answers.find((answer) => answer.status === "rejected");
+    if (failed) {
+      session.push({ text: "rollback" });
+      session.taint();
+      const { reason } = failed;
+      const isFinal =
+        sqlStateOf(reason) !== undefined || (reason instanceof HoldfastError && reason.permanent);
+      return { kind: "refused", error: isFinal ? (reason as HoldfastError) : rolledBack(reason, what) };
+    }
+  }
   const commit = session.send({ text: "commit" });
   const [committed, ...answers] = await Promise.allSettled([commit, ...sent]);
   const failed = answers.find((answer) => answer.status === "rejected");
@@ -35,15 +48,24 @@ export async function commitWith(
     session.taint();
     return { kind: "unknown", error: unknownCommit(committed.reason, what) };
   }
-  if (failed?.reason instanceof HoldfastError) {
-    // The COMMIT was answered, so the statement never left: this side refused it, for its size perhaps.
-    return { kind: "refused", error: failed.reason };
-  }
   if (failed || committed.value.command !== "COMMIT") {
     return { kind: "refused", error: rolledBack(failed?.reason, what) };
   }
   const answer = answers.map((one) => (one as PromiseFulfilledResult<SqlResult<unknown>>).value);
   return { kind: "appended", answer };
+}
+
+/** More than this is answered before COMMIT is sent; far below what a statement may have. */
+const pipelinedChars = 1 << 20;
+
+function charsOf(statements: readonly Statement[]): number {
+  const chars = (value: unknown): number =>
+    typeof value === "string"
+      ? value.length
+      : Array.isArray(value)
+        ? value.reduce((sum: number, one) => sum + chars(one), 0)
+        : 0;
+  return statements.reduce((sum, { values = [] }) => sum + chars(values), 0);
 }
 
 function rolledBack(cause: unknown, what: string): HoldfastError {

@@ -171,3 +171,14 @@ test("a look for work costs what is new, however much was handed out before", as
   // The index of 20,000 jobs has some eighty pages.
   expect(pages).toBeLessThan(30);
 });
+
+test("jobs that are too much for one statement are refused as a whole: no unique key stays taken", async () => {
+  await using scene = await ringScene(await postgres.freshDatabase());
+  const { port } = scene;
+  const text = "x".repeat(1 << 20);
+  const once = { unique: { key: "once", forMs: 0 } };
+  const many = Array.from({ length: 70 }, (_, n) => outgoingJob(text, n === 0 ? once : {}));
+  await expect(port.enqueue(many)).rejects.toMatchObject({ outcome: "not-applied", permanent: true });
+  expect(await port.enqueue([outgoingJob("small", once)])).toMatchObject([{ isNew: true }]);
+  expect(await workOff(port)).toEqual(["small"]);
+});
