@@ -1,32 +1,14 @@
 /** For tests of the ring: a queue with its pools, and jobs without much to them. */
-import { uuidv7Generator } from "../../../clock/ids/index.ts";
 import { systemClock } from "../../../clock/index.ts";
-import { declaredQueue, type SceneOptions } from "../../../parts/queue/conformance-scene.ts";
-import type { OutgoingJob, QueuePort } from "../../../parts/queue/index.ts";
+import { bytesMax, declaredQueue, type SceneOptions } from "../../../parts/queue/conformance-scene.ts";
+import type { QueuePort } from "../../../parts/queue/index.ts";
 import type { DatabaseConfig } from "../config.ts";
 import { installFramework } from "../install.ts";
 import { type DatabaseNodes, openDatabaseNodes } from "../nodes.ts";
 import { openQueueStore, type QueueStore } from "./queue-tables.ts";
 import { type PostgresQueue, ringQueue } from "./ring-queue.ts";
 
-export const bytesMax = 8 << 20;
-const nextId = uuidv7Generator(systemClock);
-
-export function outgoingJob(value: unknown, fields: Partial<OutgoingJob> = {}): OutgoingJob {
-  return {
-    id: nextId(),
-    name: undefined,
-    json: JSON.stringify(value),
-    group: undefined,
-    priority: 0,
-    due: { afterMs: 0 },
-    unique: undefined,
-    tags: [],
-    traceparent: undefined,
-    session: undefined,
-    ...fields,
-  };
-}
+export { bytesMax, outgoing as outgoingJob } from "../../../parts/queue/conformance-scene.ts";
 
 export interface RingScene extends AsyncDisposable {
   readonly config: DatabaseConfig;

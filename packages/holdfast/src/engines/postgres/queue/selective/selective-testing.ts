@@ -1,6 +1,5 @@
 /** For tests of selective queues: a database with the framework's tables, and processes that use a queue of it. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { uuidv7Generator } from "../../../../clock/ids/index.ts";
 import { type Clock, systemClock } from "../../../../clock/index.ts";
 import {
   type ClaimedJob,
@@ -18,8 +17,6 @@ import { type SelectiveQueue, selectiveQueue } from "./selective-queue.ts";
 export const anything: StandardSchemaV1<unknown, unknown> = {
   "~standard": { version: 1, vendor: "holdfast-tests", validate: (value) => ({ value }) },
 };
-
-const nextId = uuidv7Generator(systemClock);
 
 export type QueueSettings = Partial<QueueOptions<typeof anything>>;
 
@@ -66,23 +63,7 @@ export async function selectiveHome(postgres: {
   };
 }
 
-export function job(value: unknown, fields: Partial<OutgoingJob> = {}): OutgoingJob {
-  return {
-    id: nextId(),
-    name: undefined,
-    json: JSON.stringify(value),
-    group: undefined,
-    priority: 0,
-    due: { afterMs: 0 },
-    unique: undefined,
-    tags: [],
-    traceparent: undefined,
-    session: undefined,
-    ...fields,
-  };
-}
-
-export const bytesMax = 8 << 20;
+export { bytesMax, outgoing as job } from "../../../../parts/queue/conformance-scene.ts";
 
 export function done(port: QueuePort, member: QueueMember, jobs: readonly ClaimedJob[]) {
   return port.finish(
