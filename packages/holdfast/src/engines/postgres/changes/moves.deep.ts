@@ -4,7 +4,7 @@ import { systemClock } from "../../../clock/index.ts";
 import { startTestPostgres, type TestPostgres, until } from "../../../testkit/index.ts";
 import type { DatabaseConfig } from "../config.ts";
 import { openReshard } from "../reshard/reshard.ts";
-import { type OpenFeed, openFeed, type Told } from "./fixtures/open-feed.ts";
+import { keysOf, type OpenFeed, ofKey, openFeed } from "./fixtures/open-feed.ts";
 
 let postgres: TestPostgres;
 let config: DatabaseConfig;
@@ -15,18 +15,6 @@ afterAll(() => postgres?.stop());
 beforeEach(async () => {
   config = await postgres.freshDatabase({ shards: 2 });
 });
-
-const ofKey = (all: readonly Told[], id: string) =>
-  all.flatMap((one) => ("key" in one && one.key.id === id ? [one] : []));
-
-/** Keys of shard 0 and 1. */
-function keysOf(open: OpenFeed): readonly [string, string] {
-  const names = Array.from({ length: 50 }, (_, n) => `key-${n}`);
-  return [0, 1].map((shard) => names.find((name) => open.shardOf(name) === shard) as string) as [
-    string,
-    string,
-  ];
-}
 
 /** Writers that count up, one for each key, until told to stop. */
 function counting(open: OpenFeed, keys: readonly string[]) {

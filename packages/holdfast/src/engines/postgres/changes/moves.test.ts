@@ -5,7 +5,7 @@ import { systemClock } from "../../../clock/index.ts";
 import { startTestPostgres, type TestPostgres, until } from "../../../testkit/index.ts";
 import type { DatabaseConfig } from "../config.ts";
 import { openReshard } from "../reshard/reshard.ts";
-import { type OpenFeed, openFeed, type Told } from "./fixtures/open-feed.ts";
+import { keysOf, ofKey, openFeed } from "./fixtures/open-feed.ts";
 
 let postgres: TestPostgres;
 let config: DatabaseConfig;
@@ -16,18 +16,6 @@ afterAll(() => postgres?.stop());
 beforeEach(async () => {
   config = await postgres.freshDatabase({ shards: 2 });
 });
-
-const ofKey = (all: readonly Told[], id: string) =>
-  all.flatMap((one) => ("key" in one && one.key.id === id ? [one] : []));
-
-/** Keys of shard 0 and 1. */
-function keysOf(open: OpenFeed): readonly [string, string] {
-  const names = Array.from({ length: 50 }, (_, n) => `key-${n}`);
-  return [0, 1].map((shard) => names.find((name) => open.shardOf(name) === shard) as string) as [
-    string,
-    string,
-  ];
-}
 
 test("what was written in the new place goes behind what the old one still has to tell", async () => {
   await using open = await openFeed(config, { nodes: 2, partitions: 1 });
